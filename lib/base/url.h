@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* The addresses of servers: tcp://host:port, tcp://[IPv6]:port, unix:///path, unix:@abstract. */
+#ifndef MSI_BASE_URL_H
+#define MSI_BASE_URL_H
+
+#include <msgsrv/status.h>
+
+#define MSI_HOST_MAX 255u /* a name's longest form, RFC 1035 section 2.3.4 */
+#define MSI_PATH_MAX 107u /* sun_path of unix(7) less its NUL */
+
+typedef enum msi_url_kind { MSI_URL_TCP, MSI_URL_UNIX } msi_url_kind;
+
+typedef struct msi_url {
+    msi_url_kind kind;
+    uint16_t port;               /* tcp */
+    bool abstract;               /* unix: a name in Linux's abstract namespace */
+    char host[MSI_HOST_MAX + 1]; /* tcp: a name or an address, without brackets */
+    char path[MSI_PATH_MAX + 1]; /* unix: a path or an abstract name */
+} msi_url;
+
+/* Reads a URL. INVALID_ARGUMENT says what is wrong with it; `out` is then untouched. */
+msgsrv_status msi_url_parse(const char *url, msi_url *out, msgsrv_error *error);
+
+#endif

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/* UTF-8 checking. Texts are mostly ASCII, so runs of it are passed 64 bytes at a time with the compiler's vectors. */
+#include "base/utf8.h"
+
+#include <string.h>
+
+typedef uint8_t block __attribute__((vector_size(16)));
+
+static bool continues(uint8_t byte)
+{
+    return (byte & 0xc0) == 0x80;
+}
+
+size_t msi_utf8_step(const uint8_t *text, size_t size)
+{
+    uint8_t first = text[0];
+    if (first < 0x80)
+        return 1;
+    if (first < 0xc2 || first > 0xf4 || size < 2)
+        return 0;
+    uint8_t second = text[1];
+    if (first < 0xe0)
+        return continues(second) ? 2 : 0;
+    /* The second byte's range excludes overlong forms, surrogates and what is above U+10FFFF (RFC 3629, section 4). */
+    uint8_t low = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
+    uint8_t high = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
+    if (second < low || second > high || size < 3 || !continues(text[2]))
+        return 0;
+    if (first < 0xf0)
+        return 3;
+    return size >= 4 && continues(text[3]) ? 4 : 0;
+}
+
+/* How many bytes at the start are surely ASCII without NUL, in whole blocks. */
+static size_t ascii_run(const uint8_t *text, size_t size)
+{
+    size_t at = 0;
+    while (size - at >= 64) {
+        block part[4];
+        memcpy(part, text + at, sizeof part);
+        block odd = part[0] | part[1] | part[2] | part[3];
+        block zero = (block)((part[0] == 0) | (part[1] == 0) | (part[2] == 0) | (part[3] == 0));
+        odd = (odd | zero) & 0x80;
+        uint64_t halves[2];
+        memcpy(halves, &odd, sizeof halves);
+        if (halves[0] | halves[1])
+            break;
+        at += 64;
+    }
+    return at;
+}
+
+msi_text msi_text_check(const uint8_t *text, size_t size)
+{
+    size_t at = 0;
+    while (at < size) {
+        if (size - at >= 64) {
+            at += ascii_run(text + at, size - at);
+            if (at == size)
+                break;
+        }
+        /* A block's worth by single characters, so that one umlaut does not end the fast way for good. */
+        size_t end = size - at > 64 ? at + 64 : size;
+        while (at < end) {
+            if (text[at] == 0)
+                return MSI_TEXT_NUL;
+            size_t step = msi_utf8_step(text + at, size - at);
+            if (step == 0)
+                return MSI_TEXT_NOT_UTF8;
+            at += step;
+        }
+    }
+    return MSI_TEXT_OK;
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A loop: one event_base, the thread that runs it, and what its connections share. Everything here but the mailbox belongs to
+ * that thread. Each callback of libevent's into the library is bracketed by enter and leave: leaving the outermost one sends what was
+ * collected, so that the answers of a wake-up go out together.
+ */
+#ifndef MSI_NET_LOOP_H
+#define MSI_NET_LOOP_H
+
+#include <event2/event.h>
+#include <sys/queue.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/counters.h"
+#include "base/log.h"
+#include "net/mailbox.h"
+#include "net/pool.h"
+
+struct msi_conn;
+
+typedef struct msi_loop {
+    struct event_base *base;
+    bool owns_base;
+    unsigned depth;          /* brackets that are open */
+    bool turn_active;        /* the turn event will run */
+    bool tick_active;        /* the tick timer is set */
+    bool in_read;            /* the receive buffer is in use */
+    msi_mailbox *mailbox;
+    struct event *wake_event; /* the mailbox has something */
+    struct event *turn_event; /* collected output waits, and we are outside of our brackets */
+    struct event *tick_event; /* measures how late the loop is */
+    uint64_t tick_due;
+    uint64_t now;             /* of this bracket; 0: not looked at yet */
+    uint8_t *recv_buf;        /* MSI_RECV_SIZE behind room for MSI_STASH_SMALL; made by the first read */
+    msi_buf out;              /* answers collected for out_owner */
+    struct msi_conn *out_owner;
+    msi_buf scratch;          /* for output to connections that do not own `out` */
+    msi_pool pool;
+    TAILQ_HEAD(msi_conn_list, msi_conn) dirty; /* connections with something to send or to go on reading */
+    TAILQ_HEAD(msi_all_conns, msi_conn) conns;
+    msi_counters counters;
+    msi_log log;
+    void (*on_flags)(struct msi_loop *loop, unsigned flags); /* flags were raised on the mailbox */
+    void (*on_leave)(struct msi_loop *loop); /* the outermost bracket was left; may free the loop. Optional. */
+    void *owner;              /* the server's or client's, for the two above */
+} msi_loop;
+
+/* The loop whose bracket the calling thread is in, or NULL. */
+extern _Thread_local msi_loop *msi_loop_current;
+
+/* Sets a loop up on `base`, or on a base of its own when it is NULL. On failure nothing is left. */
+msgsrv_status msi_loop_init(msi_loop *loop, struct event_base *base, msi_log log, msgsrv_error *error);
+
+/* Closes the mailbox after running what was posted, and frees all. No connection may be left. Not inside a bracket. */
+void msi_loop_release(msi_loop *loop);
+
+/* Runs what is posted, as often as there is some; for a loop that does not run (any more). */
+void msi_loop_run_posts(msi_loop *loop);
+
+/* Opens a bracket; `leave` gets what it returned. */
+msi_loop *msi_loop_enter(msi_loop *loop);
+
+/* Closes it. When it was the outermost, the loop may be gone afterwards. */
+void msi_loop_leave(msi_loop *loop, msi_loop *before);
+
+/* Sees to it that leaving a bracket comes soon, when we are outside of any. */
+void msi_loop_want_turn(msi_loop *loop);
+
+/* The time, looked at once per bracket. */
+static inline uint64_t msi_loop_now(msi_loop *loop)
+{
+    if (loop->now == 0 || loop->depth == 0)
+        loop->now = msi_now();
+    return loop->now;
+}
+
+/* (Re)starts a libevent timer for a moment. false without memory. */
+bool msi_timer_at(msi_loop *loop, struct event *timer, uint64_t moment);
+
+#endif

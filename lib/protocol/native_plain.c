@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Plain messages: each gets exactly one answer, in the order in which they came. An answer that is ready before an earlier one waits in its
+ * call; both their number and their bytes are bounded by no longer reading.
+ */
+#include "base/error.h"
+#include "protocol/native_server.h"
+
+/* Writes an answer: the bound field, or for a failure an End without an id. false without memory. */
+static bool write_answer(msgsrv_call *call, const msi_final *final, msi_buf *out)
+{
+    if (final->code != MSGSRV_OK)
+        return msi_end_put(out, 0, final);
+    msi_open_frame open;
+    size_t hint = atomic_load_explicit(&call->method->answer_size, memory_order_relaxed);
+    if (!msi_plain_open(out, call->plain_answer, hint, &open))
+        return false;
+    msgsrv_error error;
+    msgsrv_status status = msi_native_append(call, out, &open, &error);
+    if (status == MSGSRV_OK)
+        return true;
+    msi_log_line(&call->host->loop->log, MSGSRV_LOG_ERROR, "%s: the response cannot be sent: %s", call->description->path,
+                 error.text);
+    return msi_end_put(out, 0, &(msi_final){MSGSRV_INTERNAL, error.text, NULL});
+}
+
+static void unlist(msi_native_session *session, msgsrv_call *call)
+{
+    TAILQ_REMOVE(&session->plain, call, open);
+    session->plain_calls--;
+}
+
+/* Writes the answers that waited for the one before them. */
+static void write_finished(msi_native_session *session)
+{
+    msgsrv_call *call;
+    while ((call = TAILQ_FIRST(&session->plain)) != NULL && call->finished) {
+        msi_buf *out = msi_native_out(session);
+        if (out)
+            msi_native_put(session, msi_buf_append(out, call->answer.data, call->answer.len));
+        session->plain_bytes -= call->answer.len;
+        unlist(session, call);
+        msi_call_unref(call);
+        if (session->ended)
+            return;
+    }
+}
+
+/* Ready before an earlier one: its answer waits. */
+static void finish_early(msi_native_session *session, msgsrv_call *call, const msi_final *final)
+{
+    if (!write_answer(call, final, &call->answer)) {
+        unlist(session, call);
+        msi_conn_close(session->conn, MSI_CLOSE_MEMORY);
+        return;
+    }
+    call->finished = true;
+    msi_call_ref(call);
+    session->plain_bytes += call->answer.len;
+    if (session->plain_bytes >= session->config->plain_max_bytes)
+        msi_native_pause(session, MSI_PAUSE_PLAIN);
+}
+
+static void end(msgsrv_call *call, const msi_final *final)
+{
+    msi_native_session *session = call->session;
+    const msi_protocol_config *config = session->config;
+    msi_conn *conn = session->conn;
+    msi_conn_pin(conn); /* writing may close it */
+    /* Their clients know no metadata; the text of a failure is all there is room for. */
+    msi_final bare = {final->code, final->message, NULL};
+    if (TAILQ_FIRST(&session->plain) == call) {
+        unlist(session, call);
+        msi_buf *out = msi_native_out(session);
+        if (out)
+            msi_native_put(session, write_answer(call, &bare, out));
+        if (!session->ended)
+            write_finished(session);
+        if (session->plain_calls < config->plain_max_calls && session->plain_bytes < config->plain_max_bytes)
+            msi_native_unpause(session, MSI_PAUSE_PLAIN);
+    } else {
+        finish_early(session, call, &bare);
+    }
+    msi_native_settled(session);
+    msi_conn_unpin(conn);
+}
+
+/* Nothing cancels a plain call by id: the list is where it is found. */
+static bool park(msgsrv_call *call)
+{
+    (void)call;
+    return true;
+}
+
+static const msi_call_protocol ops = {end, park};
+
+void msi_native_plain(msi_native_session *session, uint32_t field, msi_view body)
+{
+    const msi_binding *binding = &session->config->plain[field];
+    msgsrv_call *call = msi_call_new(session->host, binding->method, &ops, session, &session->conn->peer);
+    if (!call) {
+        msi_conn_close(session->conn, MSI_CLOSE_MEMORY);
+        return;
+    }
+    msi_count(&session->host->loop->counters.plain_calls, 1);
+    call->plain_answer = binding->answer_field;
+    if (session->config->plain_timeout_ms)
+        call->deadline = msi_after(msi_loop_now(session->host->loop), session->config->plain_timeout_ms);
+    TAILQ_INSERT_TAIL(&session->plain, call, open);
+    session->plain_calls++;
+    msi_call_begin(call, body);
+    if (!session->ended && session->plain_calls >= session->config->plain_max_calls)
+        msi_native_pause(session, MSI_PAUSE_PLAIN);
+}

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+/* Decoding, encoding and releasing: nanopb with its gaps closed. */
+#include "schema/codec.h"
+
+#include <pb_decode.h>
+#include <pb_encode.h>
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "base/limits.h"
+
+/* Where an encoding goes; nanopb's stream points to it. */
+typedef struct sink {
+    msi_buf *out;
+    bool no_memory;
+} sink;
+
+static bool sink_write(pb_ostream_t *stream, const pb_byte_t *data, size_t size)
+{
+    sink *to = stream->state;
+    if (msi_buf_append(to->out, data, size))
+        return true;
+    to->no_memory = true;
+    return false;
+}
+
+void msi_release(const msgsrv_message_type *type, const msi_type_traits *traits, void *message)
+{
+    if (traits->has_views)
+        msi_release_views(type, message);
+    if (traits->releases)
+        pb_release(type->nanopb, message);
+}
+
+msgsrv_status msi_decode(const msgsrv_message_type *type, const msi_type_traits *traits, const uint8_t *data, size_t size,
+                         uint32_t max_message, void *message, msgsrv_error *error)
+{
+    if (!traits->flat) {
+        size_t memory = (size_t)max_message * MSI_DECODE_FACTOR + type->struct_size;
+        msgsrv_status status = msi_check(type, data, size, memory, error);
+        if (status)
+            return status;
+    }
+    pb_istream_t stream = pb_istream_from_buffer(data, size);
+    if (pb_decode_ex(&stream, type->nanopb, message, traits->zero_init ? PB_DECODE_NOINIT : 0))
+        return MSGSRV_OK;
+    /* nanopb up to 0.4.9 does not release everything that it allocated before it failed. */
+    if (traits->releases)
+        pb_release(type->nanopb, message);
+    memset(message, 0, type->struct_size);
+    return msi_explain(type, data, size, PB_GET_ERROR(&stream), error);
+}
+
+msgsrv_status msi_encode(const msgsrv_message_type *type, const msi_type_traits *traits, const void *message,
+                         uint32_t max_message, msi_buf *out, msgsrv_error *error)
+{
+    size_t start = out->len;
+    sink to = {out, false};
+    pb_ostream_t stream = {.callback = sink_write, .state = &to, .max_size = max_message};
+    msgsrv_status status = MSGSRV_OK;
+    if (!pb_encode(&stream, type->nanopb, message)) {
+        if (to.no_memory)
+            status = msi_error_memory(error);
+        else if (stream.bytes_written >= max_message || strcmp(PB_GET_ERROR(&stream), "stream full") == 0)
+            status = msi_error(error, MSGSRV_RESOURCE_EXHAUSTED, "%s: over the message limit of %u bytes", type->name,
+                               max_message);
+        else
+            status = msi_error(error, MSGSRV_INVALID_ARGUMENT, "%s: does not encode: %s", type->name, PB_GET_ERROR(&stream));
+    } else if (type->has_strings || !traits->flat) {
+        status = msi_check(type, out->data + start, out->len - start, SIZE_MAX, error);
+    }
+    if (status)
+        out->len = start;
+    return status;
+}
+
+void msgsrv_message_release(const msgsrv_message_type *type, void *message)
+{
+    if (!message)
+        return;
+    msi_type_traits traits = msi_type_look(type->nanopb);
+    msi_release(type, &traits, message);
+    memset(message, 0, type->struct_size);
+}
+
+msgsrv_status msgsrv_message_encode(const msgsrv_message_type *type, const void *message, void **data, size_t *size,
+                                    msgsrv_error *error)
+{
+    msi_type_traits traits = msi_type_look(type->nanopb);
+    msi_buf out = {0};
+    if (!msi_buf_reserve(&out, 1))
+        return msi_error_memory(error);
+    msgsrv_status status = msi_encode(type, &traits, message, MSI_MESSAGE_CEILING, &out, error);
+    if (status) {
+        msi_buf_release(&out);
+        return status;
+    }
+    *data = out.data;
+    *size = out.len;
+    return MSGSRV_OK;
+}
+
+msgsrv_status msgsrv_message_decode(const msgsrv_message_type *type, const void *data, size_t size, void *message,
+                                    msgsrv_error *error)
+{
+    if (size > MSI_MESSAGE_CEILING)
+        return msi_error(error, MSGSRV_RESOURCE_EXHAUSTED, "%s: over the message limit of %u bytes", type->name,
+                         MSI_MESSAGE_CEILING);
+    msi_type_traits traits = msi_type_look(type->nanopb);
+    void *decoded = calloc(1, type->struct_size ? type->struct_size : 1);
+    if (!decoded)
+        return msi_error_memory(error);
+    msgsrv_status status = msi_decode(type, &traits, data, size, MSI_MAX_MESSAGE, decoded, error);
+    if (status == MSGSRV_OK && traits.has_views && !msi_own_views(type, decoded)) {
+        msi_release(type, &traits, decoded);
+        status = msi_error_memory(error);
+    }
+    if (status == MSGSRV_OK)
+        memcpy(message, decoded, type->struct_size);
+    free(decoded);
+    return status;
+}

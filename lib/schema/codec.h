@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Messages between wire bytes and nanopb's structs, with what nanopb leaves out: texts are checked, nesting and memory are bounded, errors
+ * name the field and the remedy. Pure; any thread.
+ */
+#ifndef MSI_SCHEMA_CODEC_H
+#define MSI_SCHEMA_CODEC_H
+
+#include <msgsrv/service.h>
+
+#include "base/buf.h"
+
+/* What has to be done with a type, found out once at registration. */
+typedef struct msi_type_traits {
+    bool flat;        /* scalars only: nothing to check before decoding, nothing to release */
+    bool releases;    /* has pointers: pb_release() is needed */
+    bool has_views;   /* has msgsrv_bytes somewhere */
+    bool zero_init;   /* a cleared struct is its default, so nanopb need not initialise it */
+    bool decodable;   /* no callback fields but msgsrv_bytes */
+} msi_type_traits;
+
+msi_type_traits msi_type_look(const pb_msgdesc_t *type);
+
+/*
+ * Decodes into a struct that is cleared to zero. msgsrv_bytes become views of `data`. On failure what was allocated is released and the
+ * struct is cleared. `max_message` bounds the memory (MSI_DECODE_FACTOR times it).
+ */
+msgsrv_status msi_decode(const msgsrv_message_type *type, const msi_type_traits *traits, const uint8_t *data, size_t size,
+                         uint32_t max_message, void *message, msgsrv_error *error);
+
+/* Appends a message's encoding, at most `max_message` bytes of it. On failure the buffer is as it was. */
+msgsrv_status msi_encode(const msgsrv_message_type *type, const msi_type_traits *traits, const void *message,
+                         uint32_t max_message, msi_buf *out, msgsrv_error *error);
+
+/* Releases what a decoded message points to and clears it. */
+void msi_release(const msgsrv_message_type *type, const msi_type_traits *traits, void *message);
+
+/* Makes every msgsrv_bytes of a message own a copy. false without memory; the message can be released all the same. */
+bool msi_own_views(const msgsrv_message_type *type, void *message);
+
+/* Frees what msgsrv_bytes own. */
+void msi_release_views(const msgsrv_message_type *type, void *message);
+
+/* Checks wire bytes against a type before decoding (or after encoding): texts, nesting, memory. */
+msgsrv_status msi_check(const msgsrv_message_type *type, const uint8_t *data, size_t size, size_t max_memory,
+                        msgsrv_error *error);
+
+/* Says why nanopb refused bytes, as well as can be found out; always fills the error. */
+msgsrv_status msi_explain(const msgsrv_message_type *type, const uint8_t *data, size_t size, const char *nanopb_said,
+                          msgsrv_error *error);
+
+/* The field of a number, or NULL. */
+const msgsrv_field *msi_field_find(const msgsrv_message_type *type, uint32_t number);
+
+#endif

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/* Varints and fields. */
+#include "wire/varint.h"
+
+#include <string.h>
+
+const uint8_t *msi_varint_get_slow(const uint8_t *at, const uint8_t *end, uint64_t *value)
+{
+    uint64_t result = 0;
+    for (unsigned shift = 0; shift < 70; shift += 7) {
+        if (at == end)
+            return NULL;
+        uint8_t byte = *at++;
+        if (shift == 63 && byte > 1)
+            return NULL;
+        result |= (uint64_t)(byte & 0x7f) << shift;
+        if (byte < 0x80) {
+            *value = result;
+            return at;
+        }
+    }
+    return NULL;
+}
+
+/* A little-endian number of 4 or 8 bytes. */
+static const uint8_t *get_fixed(const uint8_t *at, const uint8_t *end, size_t size, uint64_t *value)
+{
+    if ((size_t)(end - at) < size)
+        return NULL;
+    uint64_t result = 0;
+    for (size_t i = 0; i < size; i++)
+        result |= (uint64_t)at[i] << (8 * i);
+    *value = result;
+    return at + size;
+}
+
+const uint8_t *msi_wire_field_get(const uint8_t *at, const uint8_t *end, msi_wire_field *field)
+{
+    uint64_t value;
+    at = msi_varint_get(at, end, &value);
+    if (!at || value >> 3 == 0 || value >> 32)
+        return NULL;
+    field->number = (uint32_t)(value >> 3);
+    field->type = (uint32_t)(value & 7);
+    switch (field->type) {
+    case MSI_WIRE_VARINT:
+        return msi_varint_get(at, end, &field->value);
+    case MSI_WIRE_BYTES:
+        at = msi_varint_get(at, end, &value);
+        if (!at || value > (uint64_t)(end - at))
+            return NULL;
+        field->bytes = (msi_view){at, (size_t)value};
+        return at + value;
+    case MSI_WIRE_FIXED64:
+        return get_fixed(at, end, 8, &field->value);
+    case MSI_WIRE_FIXED32:
+        return get_fixed(at, end, 4, &field->value);
+    default:
+        return NULL;
+    }
+}

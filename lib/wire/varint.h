@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/* Base-128 varints (protobuf's encoding guide, "Base 128 Varints") and a cursor over protobuf fields. */
+#ifndef MSI_WIRE_VARINT_H
+#define MSI_WIRE_VARINT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Wire types of protobuf's encoding. */
+enum { MSI_WIRE_VARINT = 0, MSI_WIRE_FIXED64 = 1, MSI_WIRE_BYTES = 2, MSI_WIRE_FIXED32 = 5 };
+
+/* A view of bytes that belong to somebody else. */
+typedef struct msi_view {
+    const uint8_t *data;
+    size_t size;
+} msi_view;
+
+/* One field as a cursor finds it. */
+typedef struct msi_wire_field {
+    uint32_t number;
+    uint32_t type;
+    uint64_t value; /* of a varint or fixed field */
+    msi_view bytes; /* of a length-delimited one */
+} msi_wire_field;
+
+/* Bytes of a varint. */
+static inline size_t msi_varint_size(uint64_t value)
+{
+    return ((size_t)(63 - __builtin_clzll(value | 1)) * 9 + 73) / 64;
+}
+
+/* Writes a varint and returns the place behind it. */
+static inline uint8_t *msi_varint_put(uint8_t *at, uint64_t value)
+{
+    while (value >= 0x80) {
+        *at++ = (uint8_t)(value | 0x80);
+        value >>= 7;
+    }
+    *at++ = (uint8_t)value;
+    return at;
+}
+
+/* Reads a varint of at most 10 bytes. NULL when it does not end before `end` or is too long. */
+const uint8_t *msi_varint_get_slow(const uint8_t *at, const uint8_t *end, uint64_t *value);
+
+static inline const uint8_t *msi_varint_get(const uint8_t *at, const uint8_t *end, uint64_t *value)
+{
+    if (at < end && *at < 0x80) {
+        *value = *at;
+        return at + 1;
+    }
+    return msi_varint_get_slow(at, end, value);
+}
+
+/* Reads the next field of a message: groups and what is cut off do not decode. NULL then; `at` < `end`. */
+const uint8_t *msi_wire_field_get(const uint8_t *at, const uint8_t *end, msi_wire_field *field);
+
+#endif
