@@ -87,6 +87,7 @@ typedef struct msi_conn {
     msi_buf stash;        /* input not taken */
     size_t need;          /* bytes of the whole frame that the stash begins; 0: not known */
     size_t skip;          /* bytes to throw away before the next frame */
+    uint64_t sent;        /* bytes that the kernel has taken, in all */
     size_t waiting;       /* bytes in the bufferevent's output, as counted in the stats */
     uint32_t frame_bytes; /* progress of the unfinished frame since frame_due was set */
     uint32_t lingered;    /* bytes thrown away since the end of output */

@@ -131,6 +131,7 @@ static bool flush_collected(msi_conn *conn)
     }
     size_t done = sent > 0 ? (size_t)sent : 0;
     msi_count(&loop->counters.bytes_sent, done);
+    conn->sent += done;
     return done == size || msi_conn_keep_output(conn, loop->out.data + done, size - done);
 }
 
@@ -158,6 +159,7 @@ static int flush_waiting(msi_conn *conn, bool *progress)
             return -1;
         }
         msi_count(&conn->loop->counters.bytes_sent, (uint64_t)sent);
+        conn->sent += (uint64_t)sent;
         *progress = true;
         evbuffer_drain(output, (size_t)sent);
         if ((size_t)sent < total)

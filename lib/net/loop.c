@@ -52,7 +52,11 @@ msi_loop *msi_loop_enter(msi_loop *loop)
 void msi_loop_leave(msi_loop *loop, msi_loop *before)
 {
     if (loop->depth == 1) {
-        msi_conns_turn(loop);
+        do {
+            if (loop->before_leave)
+                loop->before_leave(loop);
+            msi_conns_turn(loop);
+        } while (loop->work_left);
         if (!loop->tick_active && !TAILQ_EMPTY(&loop->conns))
             start_tick(loop);
     }

@@ -25,6 +25,7 @@ typedef struct msi_loop {
     unsigned depth;          /* brackets that are open */
     bool turn_active;        /* the turn event will run */
     bool tick_active;        /* the tick timer is set */
+    bool work_left;          /* the owner's: before_leave has more to do */
     bool in_read;            /* the receive buffer is in use */
     msi_mailbox *mailbox;
     struct event *wake_event; /* the mailbox has something */
@@ -42,6 +43,7 @@ typedef struct msi_loop {
     msi_counters counters;
     msi_log log;
     void (*on_flags)(struct msi_loop *loop, unsigned flags); /* flags were raised on the mailbox */
+    void (*before_leave)(struct msi_loop *loop); /* the outermost bracket is about to be left: the owner's last work in it. Optional. */
     void (*on_leave)(struct msi_loop *loop); /* the outermost bracket was left; may free the loop. Optional. */
     void *owner;              /* the server's or client's, for the two above */
 } msi_loop;

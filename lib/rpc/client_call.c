@@ -1,0 +1,448 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A client's calls: started on any thread, sent and ended on the loop's. Each ends exactly once, in msi_client_end(); its callback comes
+ * from msi_client_deliver(), never inside the call that started it.
+ */
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/limits.h"
+#include "rpc/client_internal.h"
+#include "rpc/methods.h"
+#include "rpc/option.h"
+
+#define CALL_OPTIONS_FIRST_SIZE (offsetof(msgsrv_call_options, trailer) + sizeof(void *))
+
+msi_client_entry *msi_client_entry_of(msi_client_call *call)
+{
+    return (msi_client_entry *)(void *)((char *)call - offsetof(msi_client_entry, call));
+}
+
+msi_client_entry *msi_client_entry_new(msgsrv_client *client, const msgsrv_method *method)
+{
+    size_t response = method ? method->response->struct_size : 0;
+    msi_client_entry *entry = calloc(1, sizeof *entry + response);
+    if (!entry)
+        return NULL;
+    entry->client = client;
+    entry->method = method;
+    if (method) {
+        entry->call.method = method->path;
+        entry->traits = msi_type_look(method->response->nanopb);
+    }
+    entry->node.id = atomic_fetch_add(&client->next_handle, 1) + 1;
+    return entry;
+}
+
+void msi_client_entry_free(msi_client_entry *entry)
+{
+    msi_buf_release(&entry->call.body);
+    msi_metadata_clear(&entry->call.metadata);
+    msi_metadata_clear(&entry->call.head);
+    msi_metadata_clear(&entry->call.trailer);
+    free(entry);
+}
+
+/* Takes an entry off everything that could still do something with it. */
+static void detach(msi_client_entry *entry)
+{
+    msgsrv_client *client = entry->client;
+    msi_idmap_remove(&client->calls, &entry->node);
+    if (entry->has_timer)
+        event_del(&entry->timer);
+    entry->has_timer = false;
+    if (entry->waiting)
+        TAILQ_REMOVE(&client->waiting, &entry->call, open);
+    entry->waiting = false;
+    if (entry->call.session)
+        client->protocol->cancel(entry->call.session, &entry->call);
+}
+
+/* Hands the outcome to the thread that waits for it. */
+static void serve_waiter(msi_client_entry *entry)
+{
+    msgsrv_client *client = entry->client;
+    msi_waiter *waiter = entry->waiter;
+    waiter->status = entry->error.code;
+    waiter->error = entry->error;
+    if (waiter->status == MSGSRV_OK && entry->method)
+        memcpy(waiter->response, entry->response, entry->method->response->struct_size);
+    if (waiter->head)
+        msi_metadata_move(waiter->head, &entry->call.head);
+    if (waiter->trailer)
+        msi_metadata_move(waiter->trailer, &entry->call.trailer);
+    client->progress++;
+    atomic_fetch_sub(&client->open, 1);
+    msi_client_entry_free(entry);
+    pthread_mutex_lock(&client->lock);
+    waiter->done = true;
+    pthread_cond_broadcast(&client->changed);
+    pthread_mutex_unlock(&client->lock);
+}
+
+void msi_client_end(msi_client_entry *entry, msgsrv_status code, bool from_peer, const char *text, size_t size)
+{
+    msgsrv_client *client = entry->client;
+    if (entry->ended)
+        return;
+    entry->ended = true;
+    msi_error_set(&entry->error, code, from_peer, text, size);
+    detach(entry);
+    if (entry->waiter) {
+        serve_waiter(entry);
+        return;
+    }
+    TAILQ_INSERT_TAIL(&client->done, entry, done);
+    client->loop.work_left = true;
+    /* Outside of the loop's callbacks nobody would look: the loop is asked to. */
+    if (client->in_api && !client->delivering)
+        event_active(client->done_event, EV_TIMEOUT, 0);
+}
+
+static void call_back(msi_client_entry *entry)
+{
+    msgsrv_reply reply = {entry->error.code, &entry->error, entry->call.head.count ? &entry->call.head : NULL,
+                          entry->call.trailer.count ? &entry->call.trailer : NULL};
+    bool ok = reply.status == MSGSRV_OK;
+    entry->complete(&reply, ok ? entry->response : NULL, entry->closure);
+    if (ok)
+        msi_release(entry->method->response, &entry->traits, entry->response);
+}
+
+static void deliver_all(msgsrv_client *client)
+{
+    msi_client_entry *entry;
+    client->delivering = true;
+    while ((entry = TAILQ_FIRST(&client->done)) != NULL) {
+        TAILQ_REMOVE(&client->done, entry, done);
+        client->progress++;
+        atomic_fetch_sub(&client->open, 1);
+        call_back(entry);
+        msi_client_entry_free(entry);
+    }
+    client->delivering = false;
+}
+
+void msi_client_deliver(msi_loop *loop)
+{
+    msgsrv_client *client = loop->owner;
+    loop->work_left = false;
+    msi_client_connect_again(client);
+    if (client->in_api == 0 && !client->delivering)
+        deliver_all(client);
+}
+
+void msi_client_end_all(msgsrv_client *client, msgsrv_status code, const char *text)
+{
+    msi_idnode *node;
+    while ((node = msi_idmap_any(&client->calls)) != NULL) {
+        msi_client_entry *entry = (msi_client_entry *)(void *)((char *)node - offsetof(msi_client_entry, node));
+        msi_client_end(entry, code, false, text, strlen(text));
+    }
+    deliver_all(client);
+}
+
+/* Starting. */
+
+static void on_deadline(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    static const char text[] = "the deadline has passed";
+    msi_client_entry *entry = arg;
+    msi_loop *loop = &entry->client->loop;
+    msi_loop *before = msi_loop_enter(loop);
+    msi_client_end(entry, MSGSRV_DEADLINE_EXCEEDED, false, text, sizeof text - 1);
+    msi_loop_leave(loop, before);
+}
+
+static void end_without_memory(msi_client_entry *entry)
+{
+    static const char text[] = "no memory";
+    msi_client_end(entry, MSGSRV_RESOURCE_EXHAUSTED, false, text, sizeof text - 1);
+}
+
+/* The first thing that happens to a call on its loop. */
+static void begin(msgsrv_client *client, msi_client_entry *entry)
+{
+    static const char freed[] = "the client was freed";
+    if (client->free_pending) {
+        msi_client_end(entry, MSGSRV_CANCELLED, false, freed, sizeof freed - 1);
+        return;
+    }
+    if (!msi_idmap_add(&client->calls, &entry->node)) {
+        end_without_memory(entry);
+        return;
+    }
+    if (entry->call.deadline) {
+        event_assign(&entry->timer, client->loop.base, -1, 0, on_deadline, entry);
+        entry->has_timer = true;
+        if (!msi_timer_at(&client->loop, &entry->timer, entry->call.deadline)) {
+            end_without_memory(entry);
+            return;
+        }
+    }
+    msi_client_submit(client, entry);
+}
+
+static void on_begin_posted(msi_post *post, msi_loop *loop)
+{
+    msi_client_entry *entry = (msi_client_entry *)(void *)((char *)post - offsetof(msi_client_entry, post));
+    begin(loop->owner, entry);
+}
+
+/* Cancelling by handle, from any thread. */
+
+static void cancel_here(msgsrv_client *client, msgsrv_handle handle)
+{
+    static const char text[] = "cancelled";
+    msi_idnode *node = msi_idmap_find(&client->calls, handle);
+    if (node)
+        msi_client_end((msi_client_entry *)(void *)((char *)node - offsetof(msi_client_entry, node)), MSGSRV_CANCELLED, false,
+                       text, sizeof text - 1);
+}
+
+typedef struct cancellation {
+    msi_post post;
+    msgsrv_handle handle;
+} cancellation;
+
+static void on_cancel_posted(msi_post *post, msi_loop *loop)
+{
+    cancellation *sent = (cancellation *)(void *)post;
+    cancel_here(loop->owner, sent->handle);
+    free(sent);
+}
+
+void msgsrv_client_cancel(msgsrv_client *client, msgsrv_handle handle)
+{
+    if (!client || !handle)
+        return;
+    if (client->kind == MSI_CLIENT_THREAD && !msi_client_inside(client)) {
+        cancellation *sent = malloc(sizeof *sent);
+        if (!sent)
+            return; /* its deadline still ends it */
+        *sent = (cancellation){{NULL, on_cancel_posted}, handle};
+        if (!msi_mailbox_post(client->loop.mailbox, &sent->post))
+            free(sent);
+        return;
+    }
+    bool inside;
+    if (msi_client_drive(client, &inside, NULL))
+        return;
+    msi_loop *before = msi_client_api_enter(client);
+    cancel_here(client, handle);
+    msi_client_api_leave(client, before);
+    msi_client_drive_end(client, inside);
+}
+
+/* A parent's cancellation. */
+
+static void on_parent_cancelled(msi_post *post, msi_loop *loop)
+{
+    msi_child *child = (msi_child *)(void *)((char *)post - offsetof(msi_child, post));
+    cancel_here(loop->owner, child->handle);
+    msi_mailbox *mailbox = child->mailbox;
+    free(child);
+    msi_mailbox_unref(mailbox);
+}
+
+static msgsrv_status tie_to_parent(msgsrv_client *client, msi_client_entry *entry, msgsrv_call *parent, msgsrv_error *error)
+{
+    msi_child *child = calloc(1, sizeof *child);
+    if (!child)
+        return msi_error_memory(error);
+    child->post.run = on_parent_cancelled;
+    child->mailbox = msi_mailbox_ref(client->loop.mailbox);
+    child->handle = entry->node.id;
+    if (msi_call_add_child(parent, child))
+        return MSGSRV_OK;
+    msi_mailbox_unref(child->mailbox);
+    free(child);
+    return msi_error(error, MSGSRV_CANCELLED, "the call that this one is made for was cancelled");
+}
+
+static uint64_t deadline_of(const msgsrv_client *client, const msgsrv_call_options *options)
+{
+    uint32_t timeout = options->timeout_ms ? options->timeout_ms : client->options.timeout_ms;
+    uint64_t deadline = msi_after(msi_now(), timeout);
+    return options->parent ? msi_earlier(deadline, options->parent->deadline) : deadline;
+}
+
+static msgsrv_status fill(msgsrv_client *client, msi_client_entry *entry, const void *request, const msgsrv_call_options *options,
+                          msgsrv_error *error)
+{
+    msi_type_traits traits = msi_type_look(entry->method->request->nanopb);
+    if (!traits.decodable || !entry->traits.decodable)
+        return msi_error(error, MSGSRV_INVALID_ARGUMENT, "%s: a message has fields of nanopb's callback type; use pointers or msgsrv_bytes",
+                         entry->method->path);
+    msgsrv_status status = msi_encode(entry->method->request, &traits, request, MSI_MESSAGE_CEILING, &entry->call.body, error);
+    if (status == MSGSRV_OK && options->metadata_count && !options->metadata)
+        status = msi_error(error, MSGSRV_INVALID_ARGUMENT, "msgsrv_call_options: metadata is NULL, metadata_count is %zu",
+                           options->metadata_count);
+    for (size_t i = 0; i < options->metadata_count && status == MSGSRV_OK; i++)
+        status = msi_metadata_add(&entry->call.metadata, &options->metadata[i], client->options.max_metadata, error);
+    if (status)
+        return status;
+    entry->call.deadline = deadline_of(client, options);
+    entry->wait_for_ready = options->wait_for_ready || client->options.wait_for_ready;
+    return options->parent ? tie_to_parent(client, entry, options->parent, error) : MSGSRV_OK;
+}
+
+static msgsrv_status make(msgsrv_client *client, const msgsrv_method *method, const void *request,
+                          const msgsrv_call_options *given, msi_client_entry **made, msgsrv_error *error)
+{
+    msgsrv_call_options options;
+    msgsrv_status status = msi_method_check(method, error);
+    if (status == MSGSRV_OK && !request)
+        status = msi_error(error, MSGSRV_INVALID_ARGUMENT, "%s: the request is NULL", method->path);
+    if (status == MSGSRV_OK)
+        status = msi_options_copy(&options, sizeof options, CALL_OPTIONS_FIRST_SIZE, given, given ? given->size : 0,
+                                  "msgsrv_call_options", error);
+    if (status)
+        return status;
+    if (atomic_fetch_add(&client->open, 1) >= client->options.max_calls)
+        status = msi_error(error, MSGSRV_RESOURCE_EXHAUSTED, "more than %u calls are open in this client",
+                           client->options.max_calls);
+    msi_client_entry *entry = status ? NULL : msi_client_entry_new(client, method);
+    if (!entry && status == MSGSRV_OK)
+        status = msi_error_memory(error);
+    if (status == MSGSRV_OK)
+        status = fill(client, entry, request, &options, error);
+    if (status == MSGSRV_OK) {
+        *made = entry;
+        return MSGSRV_OK;
+    }
+    if (entry)
+        msi_client_entry_free(entry);
+    atomic_fetch_sub(&client->open, 1);
+    return status;
+}
+
+static void discard(msi_client_entry *entry)
+{
+    atomic_fetch_sub(&entry->client->open, 1);
+    msi_client_entry_free(entry);
+}
+
+/* Gives an entry to its loop, in the way of the client's kind. */
+static msgsrv_status launch(msgsrv_client *client, msi_client_entry *entry, msgsrv_error *error)
+{
+    if (client->kind == MSI_CLIENT_THREAD && !msi_client_inside(client)) {
+        entry->post.run = on_begin_posted;
+        if (msi_mailbox_post(client->loop.mailbox, &entry->post))
+            return MSGSRV_OK;
+        discard(entry);
+        return msi_error(error, MSGSRV_CANCELLED, "the client is being freed");
+    }
+    msi_loop *before = msi_client_api_enter(client);
+    begin(client, entry);
+    msi_client_api_leave(client, before);
+    return MSGSRV_OK;
+}
+
+msgsrv_status msgsrv_client_start(msgsrv_client *client, const msgsrv_method *method, const void *request,
+                                  const msgsrv_call_options *options, msgsrv_complete_fn complete, const void *closure,
+                                  size_t closure_size, msgsrv_handle *handle, msgsrv_error *error)
+{
+    if (!client || !complete || closure_size > MSGSRV_CLOSURE_SIZE || (closure_size && !closure))
+        return msi_error(error, MSGSRV_INVALID_ARGUMENT, "client or complete is NULL, or the closure is over %u bytes",
+                         MSGSRV_CLOSURE_SIZE);
+    if (client->free_pending)
+        return msi_error(error, MSGSRV_CANCELLED, "the client is being freed");
+    bool inside;
+    msi_client_entry *entry = NULL;
+    msgsrv_status status = msi_client_drive(client, &inside, error);
+    if (status)
+        return status;
+    status = make(client, method, request, options, &entry, error);
+    if (status == MSGSRV_OK) {
+        entry->complete = complete;
+        if (closure_size)
+            memcpy(entry->closure, closure, closure_size);
+        msgsrv_handle number = entry->node.id;
+        status = launch(client, entry, error);
+        if (status == MSGSRV_OK && handle)
+            *handle = number;
+    }
+    msi_client_drive_end(client, inside);
+    return status;
+}
+
+/* Synchronous calls. */
+
+static msgsrv_status check_sync(msgsrv_client *client, msgsrv_error *error)
+{
+    if (!client)
+        return msi_error(error, MSGSRV_INVALID_ARGUMENT, "client is NULL");
+    if (client->kind == MSI_CLIENT_BASE)
+        return msi_error(error, MSGSRV_FAILED_PRECONDITION,
+                         "a synchronous call on the caller's event_base would stop it; use the _async form");
+    if (msi_client_inside(client))
+        return msi_error(error, MSGSRV_FAILED_PRECONDITION,
+                         "a synchronous call inside a callback of the same client would wait for itself; use the _async form");
+    return MSGSRV_OK;
+}
+
+/* Launches and waits. The entry is gone afterwards. */
+static msgsrv_status finish_sync(msgsrv_client *client, msi_client_entry *entry, msi_waiter *waiter, msgsrv_error *error)
+{
+    entry->waiter = waiter;
+    msgsrv_status status = launch(client, entry, error);
+    if (status)
+        return status;
+    msi_client_wait(client, waiter);
+    if (waiter->status && error)
+        *error = waiter->error;
+    return waiter->status;
+}
+
+msgsrv_status msgsrv_client_call(msgsrv_client *client, const msgsrv_method *method, const void *request,
+                                 const msgsrv_call_options *options, void *response, msgsrv_error *error)
+{
+    msgsrv_status status = check_sync(client, error);
+    bool inside = false;
+    if (status == MSGSRV_OK && !response)
+        status = msi_error(error, MSGSRV_INVALID_ARGUMENT, "the response is NULL");
+    if (status == MSGSRV_OK)
+        status = msi_client_drive(client, &inside, error);
+    if (status)
+        return status;
+    msi_client_entry *entry = NULL;
+    status = make(client, method, request, options, &entry, error);
+    if (status == MSGSRV_OK) {
+        bool old = !options || (options->size && options->size < CALL_OPTIONS_FIRST_SIZE);
+        msi_waiter waiter = {.response = response, .head = old ? NULL : options->head, .trailer = old ? NULL : options->trailer};
+        status = finish_sync(client, entry, &waiter, error);
+    }
+    msi_client_drive_end(client, inside);
+    return status;
+}
+
+msgsrv_status msgsrv_client_ping(msgsrv_client *client, uint32_t timeout_ms, uint64_t *round_trip_ns, msgsrv_error *error)
+{
+    msgsrv_status status = check_sync(client, error);
+    bool inside = false;
+    if (status == MSGSRV_OK && !round_trip_ns)
+        status = msi_error(error, MSGSRV_INVALID_ARGUMENT, "round_trip_ns is NULL");
+    if (status == MSGSRV_OK)
+        status = msi_client_drive(client, &inside, error);
+    if (status)
+        return status;
+    msi_client_entry *entry = msi_client_entry_new(client, NULL);
+    if (entry) {
+        msi_waiter waiter = {.done = false};
+        atomic_fetch_add(&client->open, 1);
+        entry->call.deadline = msi_after(msi_now(), timeout_ms ? timeout_ms : client->options.timeout_ms);
+        entry->wait_for_ready = client->options.wait_for_ready;
+        status = finish_sync(client, entry, &waiter, error);
+        if (status == MSGSRV_OK)
+            *round_trip_ns = waiter.round_trip;
+    } else {
+        status = msi_error_memory(error);
+    }
+    msi_client_drive_end(client, inside);
+    return status;
+}
