@@ -17,9 +17,9 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
-#define EVENTS_MAX 256      /* events taken from one epoll_wait */
-#define ANSWER_ROOM 48      /* bytes an answer may need beyond its text */
-#define CODE_INVALID 3      /* INVALID_ARGUMENT */
+#define EVENTS_MAX 256       /* events taken from one epoll_wait */
+#define ANSWER_ROOM 48       /* bytes an answer may need beyond its text */
+#define CODE_INVALID 3       /* INVALID_ARGUMENT */
 #define CODE_UNKNOWN_CALL 12 /* UNIMPLEMENTED */
 
 struct connection {
@@ -106,8 +106,7 @@ static bool decode_echo(const struct call *call, const unsigned char **text, siz
 /* Writes an End up to where its body's bytes begin. */
 static unsigned char *put_end(unsigned char *p, uint64_t id, size_t body_len)
 {
-    p = put_frame_header(p, FRAME_END,
-                         2 + varint_size(id) + varint_size(body_len) + body_len);
+    p = put_frame_header(p, FRAME_END, 2 + varint_size(id) + varint_size(body_len) + body_len);
     *p++ = TAG_ID;
     p = put_varint(p, id);
     *p++ = TAG_BODY;
@@ -163,7 +162,7 @@ static bool method_is(const struct call *call, const char *name, size_t len)
 static bool on_frame(void *arg, uint32_t number, const unsigned char *data, size_t len)
 {
     struct buffer *output = arg;
-    struct call call = { 0, data, data, 0, 0 };
+    struct call call = {0, data, data, 0, 0};
     unsigned char *p;
 
     if (number != FRAME_CALL)
@@ -191,7 +190,7 @@ static void close_connection(struct connection *conn)
 static void follow_output(struct connection *conn)
 {
     bool blocked = stream_has_pending(&conn->stream);
-    struct epoll_event event = { .events = blocked ? EPOLLOUT : EPOLLIN, .data.ptr = conn };
+    struct epoll_event event = {.events = blocked ? EPOLLOUT : EPOLLIN, .data.ptr = conn};
 
     if (blocked == conn->blocked)
         return;
@@ -222,7 +221,7 @@ static void serve(struct connection *conn)
 static void add_connection(int fd)
 {
     struct connection *conn = must_alloc(NULL, sizeof(*conn));
-    struct epoll_event event = { .events = EPOLLIN, .data.ptr = conn };
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = conn};
     int on = 1;
 
     memset(conn, 0, sizeof(*conn));
@@ -263,22 +262,19 @@ static void run(void)
 
 static void listen_on(uint16_t port)
 {
-    struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(port) };
-    struct epoll_event event = { .events = EPOLLIN, .data.ptr = NULL };
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
     socklen_t len = sizeof(address);
     int on = 1;
 
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     server.listen_fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (server.listen_fd < 0 ||
-        setsockopt(server.listen_fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
-        bind(server.listen_fd, (struct sockaddr *)&address, len) < 0 ||
-        listen(server.listen_fd, SOMAXCONN) < 0 ||
+    if (server.listen_fd < 0 || setsockopt(server.listen_fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
+        bind(server.listen_fd, (struct sockaddr *)&address, len) < 0 || listen(server.listen_fd, SOMAXCONN) < 0 ||
         getsockname(server.listen_fd, (struct sockaddr *)&address, &len) < 0)
         die("listen");
     server.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    if (server.epoll_fd < 0 ||
-        epoll_ctl(server.epoll_fd, EPOLL_CTL_ADD, server.listen_fd, &event) < 0)
+    if (server.epoll_fd < 0 || epoll_ctl(server.epoll_fd, EPOLL_CTL_ADD, server.listen_fd, &event) < 0)
         die("epoll");
     printf("listening on tcp://127.0.0.1:%u\n", ntohs(address.sin_port));
     fflush(stdout);
@@ -304,8 +300,8 @@ int main(int argc, char **argv)
 {
     unsigned port;
 
-    if (argc != 3 || strcmp(argv[1], "--listen") != 0 ||
-        sscanf(argv[2], "tcp://127.0.0.1:%u", &port) != 1 || port > UINT16_MAX) {
+    if (argc != 3 || strcmp(argv[1], "--listen") != 0 || sscanf(argv[2], "tcp://127.0.0.1:%u", &port) != 1 ||
+        port > UINT16_MAX) {
         fprintf(stderr, "usage: %s --listen tcp://127.0.0.1:PORT\n", argv[0]);
         return 2;
     }

@@ -87,8 +87,7 @@ static inline bool stream_has_pending(const struct stream *stream)
 }
 
 /* Keeps the rest of the input, which is less than a frame, for the next wake-up. */
-static inline void stream_keep(struct stream *stream, const unsigned char *p, size_t len,
-                               size_t need)
+static inline void stream_keep(struct stream *stream, const unsigned char *p, size_t len, size_t need)
 {
     if (need == 0) {
         memcpy(stream->head, p, len);
@@ -102,8 +101,7 @@ static inline void stream_keep(struct stream *stream, const unsigned char *p, si
 }
 
 /* Serves each whole frame of the input; false when one is malformed or refused. */
-static inline bool stream_split(struct stream *stream, const unsigned char *p, size_t len,
-                                frame_fn *on_frame, void *arg)
+static inline bool stream_split(struct stream *stream, const unsigned char *p, size_t len, frame_fn *on_frame, void *arg)
 {
     struct frame frame;
 
@@ -133,13 +131,12 @@ static inline enum stream_state stream_read_failed(ssize_t got)
 }
 
 /* One read that first completes the frame in `partial`, and then fills the shared input. */
-static inline enum stream_state stream_read_rest(struct stream *stream, struct shared *shared,
-                                                 frame_fn *on_frame, void *arg)
+static inline enum stream_state stream_read_rest(struct stream *stream, struct shared *shared, frame_fn *on_frame,
+                                                 void *arg)
 {
     struct buffer *partial = &stream->partial;
     size_t missing = stream->need - partial->len;
-    struct iovec to[2] = { { partial->data + partial->len, missing },
-                           { shared->input, INPUT_SIZE } };
+    struct iovec to[2] = {{partial->data + partial->len, missing}, {shared->input, INPUT_SIZE}};
     ssize_t got = readv(stream->fd, to, 2);
 
     if (got <= 0)
@@ -158,8 +155,7 @@ static inline enum stream_state stream_read_rest(struct stream *stream, struct s
 }
 
 /* One read of the socket, and `on_frame` for each frame that is whole now. */
-static inline enum stream_state stream_read(struct stream *stream, struct shared *shared,
-                                            frame_fn *on_frame, void *arg)
+static inline enum stream_state stream_read(struct stream *stream, struct shared *shared, frame_fn *on_frame, void *arg)
 {
     size_t head = stream->head_len;
     ssize_t got;

@@ -73,9 +73,8 @@ static inline unsigned char *put_bytes(unsigned char *p, const void *data, size_
     return p + len;
 }
 
-/* Returns what follows the varint, or NULL when it does not end before `end` or has over 10 bytes. */
-static inline const unsigned char *get_varint(const unsigned char *p, const unsigned char *end,
-                                              uint64_t *value)
+/* Returns what follows the varint; NULL when it has over 10 bytes or goes on beyond `end`. */
+static inline const unsigned char *get_varint(const unsigned char *p, const unsigned char *end, uint64_t *value)
 {
     uint64_t sum = 0;
 
@@ -94,8 +93,7 @@ static inline const unsigned char *get_varint(const unsigned char *p, const unsi
 }
 
 /* Reads one field of a message; returns what follows it, or NULL when it is malformed. */
-static inline const unsigned char *get_field(const unsigned char *p, const unsigned char *end,
-                                             struct field *field)
+static inline const unsigned char *get_field(const unsigned char *p, const unsigned char *end, struct field *field)
 {
     uint64_t tag;
 
@@ -104,6 +102,7 @@ static inline const unsigned char *get_field(const unsigned char *p, const unsig
         return NULL;
     field->number = (uint32_t)(tag >> 3);
     field->type = (uint32_t)(tag & 7);
+    field->data = p;
     if (field->type == WIRE_VARINT)
         return get_varint(p, end, &field->value);
     if (field->type == WIRE_BYTES) {

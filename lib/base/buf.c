@@ -21,7 +21,7 @@ bool msi_buf_grow(msi_buf *buf, size_t more)
     return true;
 }
 
-void msi_buf_release(msi_buf *buf)
+void msi_buf_free(msi_buf *buf)
 {
     free(buf->data);
     *buf = (msi_buf){0};

@@ -21,7 +21,12 @@ typedef struct msi_buf {
 bool msi_buf_grow(msi_buf *buf, size_t more);
 
 /* Frees the memory; the buffer is empty and usable. */
-void msi_buf_release(msi_buf *buf);
+void msi_buf_free(msi_buf *buf);
+static inline void msi_buf_release(msi_buf *buf)
+{
+    if (buf->data)
+        msi_buf_free(buf);
+}
 
 static inline bool msi_buf_reserve(msi_buf *buf, size_t more)
 {

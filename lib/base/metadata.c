@@ -122,7 +122,7 @@ msgsrv_status msi_metadata_receive(msgsrv_metadata_set *set, const uint8_t *key,
     return append(set, key, key_size, value, value_size, limit, error);
 }
 
-void msi_metadata_clear(msgsrv_metadata_set *set)
+void msi_metadata_clear_entries(msgsrv_metadata_set *set)
 {
     for (size_t i = 0; i < set->count; i++)
         free((char *)(uintptr_t)set->entries[i].key);

@@ -19,8 +19,13 @@ msgsrv_status msi_metadata_add(msgsrv_metadata_set *set, const msgsrv_metadata *
 msgsrv_status msi_metadata_receive(msgsrv_metadata_set *set, const uint8_t *key, size_t key_size, const uint8_t *value,
                                    size_t value_size, uint32_t limit, msgsrv_error *error);
 
-/* Empties a set and frees its memory; it can be used again. */
-void msi_metadata_clear(msgsrv_metadata_set *set);
+/* Empties a set and frees its memory; it can be used again. Most calls have none. */
+void msi_metadata_clear_entries(msgsrv_metadata_set *set);
+static inline void msi_metadata_clear(msgsrv_metadata_set *set)
+{
+    if (set->entries || set->size)
+        msi_metadata_clear_entries(set);
+}
 
 /* Moves what `from` holds into `to`, whose own entries go first. */
 void msi_metadata_move(msgsrv_metadata_set *to, msgsrv_metadata_set *from);

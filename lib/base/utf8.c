@@ -50,25 +50,41 @@ static size_t ascii_run(const uint8_t *text, size_t size)
     return at;
 }
 
+/* Eight bytes at once: ASCII, and none of them 0. */
+static bool ascii_word(const uint8_t *text)
+{
+    uint64_t word;
+    memcpy(&word, text, sizeof word);
+    uint64_t zero = (word - 0x0101010101010101ull) & ~word;
+    return ((word | zero) & 0x8080808080808080ull) == 0;
+}
+
+/* Goes on by single characters up to `end`, or over it by the rest of a character. */
+static msi_text check_slowly(const uint8_t *text, size_t size, size_t *at, size_t end)
+{
+    while (*at < end) {
+        if (text[*at] == 0)
+            return MSI_TEXT_NUL;
+        size_t step = msi_utf8_step(text + *at, size - *at);
+        if (step == 0)
+            return MSI_TEXT_NOT_UTF8;
+        *at += step;
+    }
+    return MSI_TEXT_OK;
+}
+
 msi_text msi_text_check(const uint8_t *text, size_t size)
 {
     size_t at = 0;
     while (at < size) {
-        if (size - at >= 64) {
+        if (size - at >= 64)
             at += ascii_run(text + at, size - at);
-            if (at == size)
-                break;
-        }
-        /* A block's worth by single characters, so that one umlaut does not end the fast way for good. */
-        size_t end = size - at > 64 ? at + 64 : size;
-        while (at < end) {
-            if (text[at] == 0)
-                return MSI_TEXT_NUL;
-            size_t step = msi_utf8_step(text + at, size - at);
-            if (step == 0)
-                return MSI_TEXT_NOT_UTF8;
-            at += step;
-        }
+        while (size - at >= 8 && ascii_word(text + at))
+            at += 8;
+        /* A word's worth by single characters, so that one umlaut does not end the fast way for good. */
+        msi_text result = check_slowly(text, size, &at, size - at > 8 ? at + 8 : size);
+        if (result != MSI_TEXT_OK)
+            return result;
     }
     return MSI_TEXT_OK;
 }

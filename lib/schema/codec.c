@@ -1,28 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Decoding, encoding and releasing: nanopb with its gaps closed. */
+/* Decoding and releasing: nanopb with its gaps closed; and the public functions on messages. */
 #include "schema/codec.h"
 
 #include <pb_decode.h>
-#include <pb_encode.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "base/limits.h"
-
-/* Where an encoding goes; nanopb's stream points to it. */
-typedef struct sink {
-    msi_buf *out;
-    bool no_memory;
-} sink;
-
-static bool sink_write(pb_ostream_t *stream, const pb_byte_t *data, size_t size)
-{
-    sink *to = stream->state;
-    if (msi_buf_append(to->out, data, size))
-        return true;
-    to->no_memory = true;
-    return false;
-}
 
 void msi_release(const msgsrv_message_type *type, const msi_type_traits *traits, void *message)
 {
@@ -49,29 +34,6 @@ msgsrv_status msi_decode(const msgsrv_message_type *type, const msi_type_traits 
         pb_release(type->nanopb, message);
     memset(message, 0, type->struct_size);
     return msi_explain(type, data, size, PB_GET_ERROR(&stream), error);
-}
-
-msgsrv_status msi_encode(const msgsrv_message_type *type, const msi_type_traits *traits, const void *message,
-                         uint32_t max_message, msi_buf *out, msgsrv_error *error)
-{
-    size_t start = out->len;
-    sink to = {out, false};
-    pb_ostream_t stream = {.callback = sink_write, .state = &to, .max_size = max_message};
-    msgsrv_status status = MSGSRV_OK;
-    if (!pb_encode(&stream, type->nanopb, message)) {
-        if (to.no_memory)
-            status = msi_error_memory(error);
-        else if (stream.bytes_written >= max_message || strcmp(PB_GET_ERROR(&stream), "stream full") == 0)
-            status = msi_error(error, MSGSRV_RESOURCE_EXHAUSTED, "%s: over the message limit of %u bytes", type->name,
-                               max_message);
-        else
-            status = msi_error(error, MSGSRV_INVALID_ARGUMENT, "%s: does not encode: %s", type->name, PB_GET_ERROR(&stream));
-    } else if (type->has_strings || !traits->flat) {
-        status = msi_check(type, out->data + start, out->len - start, SIZE_MAX, error);
-    }
-    if (status)
-        out->len = start;
-    return status;
 }
 
 void msgsrv_message_release(const msgsrv_message_type *type, void *message)

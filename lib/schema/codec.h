@@ -15,6 +15,7 @@ typedef struct msi_type_traits {
     bool flat;        /* scalars only: nothing to check before decoding, nothing to release */
     bool releases;    /* has pointers: pb_release() is needed */
     bool has_views;   /* has msgsrv_bytes somewhere */
+    bool has_text;    /* has a string pointer in the message itself */
     bool zero_init;   /* a cleared struct is its default, so nanopb need not initialise it */
     bool decodable;   /* no callback fields but msgsrv_bytes */
 } msi_type_traits;

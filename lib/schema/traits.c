@@ -17,8 +17,11 @@ static bool is_view(const pb_field_iter_t *field)
     return field->descriptor->field_callback == msgsrv_field_callback && field->data_size == sizeof(msgsrv_bytes);
 }
 
-static void look_field(const pb_field_iter_t *field, msi_type_traits *traits)
+static void look_field(const pb_field_iter_t *field, bool outermost, msi_type_traits *traits)
 {
+    bool pointer = PB_ATYPE(field->type) == PB_ATYPE_POINTER && PB_HTYPE(field->type) != PB_HTYPE_REPEATED;
+    if (outermost && pointer && PB_LTYPE(field->type) == PB_LTYPE_STRING)
+        traits->has_text = true;
     switch (PB_ATYPE(field->type)) {
     case PB_ATYPE_POINTER:
         traits->releases = true;
@@ -48,9 +51,10 @@ static void look(const pb_msgdesc_t *type, msi_type_traits *traits, seen_types *
             return;
     }
     if (seen->count == TYPES_MAX) {
-        *traits = (msi_type_traits){.releases = true, .has_views = true, .decodable = traits->decodable};
+        *traits = (msi_type_traits){.releases = true, .has_views = true, .has_text = traits->has_text, .decodable = traits->decodable};
         return;
     }
+    bool outermost = seen->count == 0;
     seen->types[seen->count++] = type;
     if (type->default_value)
         traits->zero_init = false;
@@ -59,7 +63,7 @@ static void look(const pb_msgdesc_t *type, msi_type_traits *traits, seen_types *
     if (!pb_field_iter_begin(&field, type, NULL))
         return;
     do {
-        look_field(&field, traits);
+        look_field(&field, outermost, traits);
         if (PB_LTYPE_IS_SUBMSG(field.type) && field.submsg_desc)
             look(field.submsg_desc, traits, seen);
     } while (pb_field_iter_next(&field));

@@ -2,8 +2,6 @@
 /* Varints and fields. */
 #include "wire/varint.h"
 
-#include <string.h>
-
 const uint8_t *msi_varint_get_slow(const uint8_t *at, const uint8_t *end, uint64_t *value)
 {
     uint64_t result = 0;
@@ -34,28 +32,11 @@ static const uint8_t *get_fixed(const uint8_t *at, const uint8_t *end, size_t si
     return at + size;
 }
 
-const uint8_t *msi_wire_field_get(const uint8_t *at, const uint8_t *end, msi_wire_field *field)
+const uint8_t *msi_wire_fixed_get(const uint8_t *at, const uint8_t *end, msi_wire_field *field)
 {
-    uint64_t value;
-    at = msi_varint_get(at, end, &value);
-    if (!at || value >> 3 == 0 || value >> 32)
-        return NULL;
-    field->number = (uint32_t)(value >> 3);
-    field->type = (uint32_t)(value & 7);
-    switch (field->type) {
-    case MSI_WIRE_VARINT:
-        return msi_varint_get(at, end, &field->value);
-    case MSI_WIRE_BYTES:
-        at = msi_varint_get(at, end, &value);
-        if (!at || value > (uint64_t)(end - at))
-            return NULL;
-        field->bytes = (msi_view){at, (size_t)value};
-        return at + value;
-    case MSI_WIRE_FIXED64:
+    if (field->type == MSI_WIRE_FIXED64)
         return get_fixed(at, end, 8, &field->value);
-    case MSI_WIRE_FIXED32:
+    if (field->type == MSI_WIRE_FIXED32)
         return get_fixed(at, end, 4, &field->value);
-    default:
-        return NULL;
-    }
+    return NULL;
 }

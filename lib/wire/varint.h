@@ -53,7 +53,28 @@ static inline const uint8_t *msi_varint_get(const uint8_t *at, const uint8_t *en
     return msi_varint_get_slow(at, end, value);
 }
 
+/* A fixed field's value; see msi_wire_field_get(). */
+const uint8_t *msi_wire_fixed_get(const uint8_t *at, const uint8_t *end, msi_wire_field *field);
+
 /* Reads the next field of a message: groups and what is cut off do not decode. NULL then; `at` < `end`. */
-const uint8_t *msi_wire_field_get(const uint8_t *at, const uint8_t *end, msi_wire_field *field);
+static inline const uint8_t *msi_wire_field_get(const uint8_t *at, const uint8_t *end, msi_wire_field *field)
+{
+    uint64_t value;
+    at = msi_varint_get(at, end, &value);
+    if (!at || value >> 3 == 0 || value >> 32)
+        return NULL;
+    field->number = (uint32_t)(value >> 3);
+    field->type = (uint32_t)(value & 7);
+    if (field->type == MSI_WIRE_VARINT)
+        return msi_varint_get(at, end, &field->value);
+    if (field->type != MSI_WIRE_BYTES)
+        return msi_wire_fixed_get(at, end, field);
+    at = msi_varint_get(at, end, &value);
+    if (!at || value > (uint64_t)(end - at))
+        return NULL;
+    field->bytes.data = at;
+    field->bytes.size = (size_t)value;
+    return at + value;
+}
 
 #endif
