@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-typedef uint8_t block __attribute__((vector_size(16)));
+typedef int8_t block __attribute__((vector_size(16)));
 
 static bool continues(uint8_t byte)
 {
@@ -31,19 +31,17 @@ size_t msi_utf8_step(const uint8_t *text, size_t size)
     return size >= 4 && continues(text[3]) ? 4 : 0;
 }
 
-/* How many bytes at the start are surely ASCII without NUL, in whole blocks. */
+/* How many bytes at the start are surely ASCII without NUL, in whole blocks: as signed numbers, just those are above 0. */
 static size_t ascii_run(const uint8_t *text, size_t size)
 {
     size_t at = 0;
     while (size - at >= 64) {
         block part[4];
         memcpy(part, text + at, sizeof part);
-        block odd = part[0] | part[1] | part[2] | part[3];
-        block zero = (block)((part[0] == 0) | (part[1] == 0) | (part[2] == 0) | (part[3] == 0));
-        odd = (odd | zero) & 0x80;
+        block fine = (part[0] > 0) & (part[1] > 0) & (part[2] > 0) & (part[3] > 0);
         uint64_t halves[2];
-        memcpy(halves, &odd, sizeof halves);
-        if (halves[0] | halves[1])
+        memcpy(halves, &fine, sizeof halves);
+        if ((halves[0] & halves[1]) != UINT64_MAX)
             break;
         at += 64;
     }

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * msgsrv-server: serves the demonstration service until a signal ends it. All but the log and the statistics
+ * on demand happens in the main thread, which the library borrows as its first loop.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "demo.h"
+#include "program.h"
+#include "settings.h"
+#include "stats.h"
+
+/* For the signal handler; they do not change while it is installed. */
+static msgsrv_server *signalled_server;
+static uint32_t signalled_grace_ms;
+static atomic_int signals_seen;
+
+/* The first signal drains, the next one stops. */
+static void on_signal(int number)
+{
+    int saved_errno = errno;
+    (void)number;
+    if (atomic_fetch_add(&signals_seen, 1) == 0)
+        msgsrv_server_drain(signalled_server, signalled_grace_ms);
+    else
+        msgsrv_server_stop(signalled_server);
+    errno = saved_errno;
+}
+
+static void handle_signals(void (*handler)(int))
+{
+    struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART};
+    sigemptyset(&action.sa_mask);
+    sigaddset(&action.sa_mask, SIGTERM);
+    sigaddset(&action.sa_mask, SIGINT);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGINT, &action, NULL);
+}
+
+static void on_log(msgsrv_log_level level, const char *text, void *ctx)
+{
+    (void)ctx;
+    app_line("%s: %s", msgsrv_log_level_name(level), text);
+}
+
+/* Makes the server and its listeners. Returns APP_GO_ON, or the exit status of a failure, reported. */
+static int prepare(struct settings *settings, msgsrv_server **server)
+{
+    msgsrv_error error = {0};
+    settings->server.log = on_log;
+    if (msgsrv_server_new(&settings->server, server, &error) != MSGSRV_OK) {
+        int status = app_fail("start", &error, "");
+        return error.code == MSGSRV_INVALID_ARGUMENT ? APP_EXIT_USAGE : status;
+    }
+    if (demo_register(*server, &error) != MSGSRV_OK)
+        return app_fail("start", &error, "");
+    for (size_t i = 0; i < settings->listen_count; i++) {
+        if (msgsrv_server_listen(*server, settings->listen[i], &error) != MSGSRV_OK) {
+            int status = app_fail("listen", &error, settings->listen[i]);
+            return error.code == MSGSRV_INVALID_ARGUMENT ? APP_EXIT_USAGE : status;
+        }
+    }
+    return APP_GO_ON;
+}
+
+/* Whoever reads these lines may connect, and may send signals. False when they could not be written. */
+static bool announce(const msgsrv_server *server)
+{
+    const char *address;
+    for (size_t i = 0; (address = msgsrv_server_address(server, i)); i++)
+        printf("listening on %s\n", address);
+    return app_flush();
+}
+
+/* Serves until a signal has ended it. */
+static int serve(msgsrv_server *server, const struct settings *settings)
+{
+    msgsrv_error error = {0};
+    int watching = settings->stats ? stats_watch(server, settings->json) : 0;
+    if (watching != 0) {
+        app_line("start: the thread of the statistics: %s", strerror(watching));
+        return MSGSRV_RESOURCE_EXHAUSTED;
+    }
+    signalled_server = server;
+    signalled_grace_ms = settings->grace_ms;
+    handle_signals(on_signal);
+    int status = 0;
+    if (announce(server) && msgsrv_server_run(server, &error) != MSGSRV_OK)
+        status = app_fail("run", &error, "");
+    handle_signals(SIG_IGN);
+    if (settings->stats) {
+        stats_unwatch();
+        stats_print(server, settings->json);
+    }
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    struct settings settings;
+    msgsrv_server *server = NULL;
+    app_start("msgsrv-server");
+    int status = settings_read(argc, argv, &settings);
+    if (status == APP_GO_ON)
+        status = prepare(&settings, &server);
+    if (status == APP_GO_ON)
+        status = serve(server, &settings);
+    msgsrv_server_free(server);
+    return app_finish(status);
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What msgsrv-server was told on its command line.
+ */
+#ifndef MSGSRV_SERVER_SETTINGS_H
+#define MSGSRV_SERVER_SETTINGS_H
+
+#include <msgsrv/msgsrv.h>
+
+#define SETTINGS_LISTEN_MAX 64
+
+struct settings {
+    msgsrv_server_options server;            /* every number of it; without its log callback */
+    const char *listen[SETTINGS_LISTEN_MAX]; /* the program's arguments, or the default */
+    size_t listen_count;
+    uint32_t grace_ms;
+    bool stats; /* at the end and on SIGUSR1 */
+    bool json;  /* the statistics */
+};
+
+/* Reads the arguments. Returns APP_GO_ON, or the program's exit status: the help was printed, or an error
+ * reported. */
+int settings_read(int argc, char **argv, struct settings *settings);
+
+#endif

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The two files that are made of each .proto, against include/msgsrv/service.h.
+ */
+#ifndef MSGSRV_GEN_EMIT_H
+#define MSGSRV_GEN_EMIT_H
+
+#include "buffer.h"
+#include "model.h"
+#include "template.h"
+
+/* What the templates of a method know. */
+typedef struct msi_method_values {
+    msi_value values[8];
+} msi_method_values;
+
+/* NAME.msgsrv.h: types, typed functions, inline wrappers. */
+void msi_emit_header(msi_arena *arena, msi_buffer *out, const msi_model *model, const msi_file *file);
+
+/* NAME.msgsrv.c: constant tables and the thunks that give the library's untyped pointers their types back. */
+void msi_emit_source(msi_arena *arena, msi_buffer *out, const msi_model *model, const msi_file *file);
+
+/* The values of one method: $svc$, $method$, $function$, $request$, $response$, $path$. */
+void msi_method_values_of(msi_arena *arena, const msi_model *model, const msi_file *file,
+                          const msi_service_proto *service, const msi_method_proto *method, msi_method_values *values);
+
+#endif

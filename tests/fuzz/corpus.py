@@ -1,0 +1,191 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Makes the seeds of the fuzz targets: small files, one story each, in corpus/frame, corpus/server and corpus/decode.
+
+    corpus.py           writes them anew
+    corpus.py --check   says whether the files there are these
+
+Needs nothing but Python: the few encodings are written out here.
+"""
+import pathlib
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent / "corpus"
+PLAIN_ECHO, PLAIN_ADD = 1, 2
+CALL, ITEM, END, CANCEL, CREDIT, PING, PONG, GO_AWAY, HEAD = range(16, 25)
+# The order of fuzz_decode.c.
+EVERYTHING, INNER, BLOB, ECHO_MESSAGE, ADD_REQUEST, ADD_RESPONSE, CLIENT_MESSAGE, SERVER_MESSAGE = range(8)
+
+
+def varint(value):
+    """A minimal varint."""
+    out = bytearray()
+    while value >= 0x80:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes(out) + bytes([value])
+
+
+def uint(number, value):
+    """A varint field."""
+    return varint(number << 3) + varint(value & (1 << 64) - 1)
+
+
+def field(number, payload):
+    """A length-delimited field."""
+    payload = payload.encode() if isinstance(payload, str) else payload
+    return varint(number << 3 | 2) + varint(len(payload)) + payload
+
+
+def metadata(key, value):
+    """A Metadata inside a Call, End or Head."""
+    return field(4, field(1, key) + field(2, value))
+
+
+def call(number, method="/messages.Demo/Add", body=uint(1, 2) + uint(2, 3), more=b""):
+    """A Call."""
+    return field(CALL, uint(1, number) + field(2, method) + more + field(15, body))
+
+
+def echo(number, text, more=b""):
+    """A Call of Echo."""
+    return call(number, "/messages.Demo/Echo", field(1, text), more)
+
+
+def plain_echo(text):
+    """A plain echo_message."""
+    return field(PLAIN_ECHO, field(1, text))
+
+
+STREAMS = {
+    "plain_echo": plain_echo("hello"),
+    "plain_add": field(PLAIN_ADD, uint(1, 2) + uint(2, 3)),
+    "plain_empty": field(PLAIN_ADD, b"") + field(PLAIN_ECHO, b""),
+    "plain_overflow": field(PLAIN_ADD, uint(1, 2147483647) + uint(2, 1)),
+    "plain_held": plain_echo("hold") * 3 + field(PLAIN_ADD, uint(1, 1)) * 20,
+    "plain_not_utf8": field(PLAIN_ECHO, field(1, b"\xc3\x28")),
+    "plain_unbound": field(5, "nobody"),
+    "plain_waiting": plain_echo("hold") + plain_echo("x" * 300) * 6,
+    "plain_long": plain_echo("x" * 4093) + plain_echo("x" * 4094),
+    "call": call(1),
+    "calls": b"".join(call(i) for i in range(1, 20)),
+    "call_echo": echo(1, "text") + echo(300, "more text"),
+    "call_held": echo(1, "hold") + echo(2, "hold") + field(CANCEL, uint(1, 1)) + call(3),
+    "call_deadline": echo(1, "hold", uint(3, 1)) + call(2),
+    "call_metadata": call(1, more=metadata("key", "value") + metadata("key-bin", bytes(range(40)))),
+    "call_metadata_bad": call(1, more=metadata("Key", "value")) + call(2, more=metadata("key", "\n")),
+    "call_require": call(1, more=metadata("msgsrv-require", "x")),
+    "call_reserved": call(1, more=metadata("grpc-x", "x") + metadata("msgsrv-x", "y")),
+    "call_metadata_long": call(1, more=metadata("key", "v" * 9000)),
+    "call_no_method": field(CALL, uint(1, 1)),
+    "call_unknown_method": call(1, "/no.Such/Method") + call(2, ""),
+    "call_streaming": call(1, more=uint(6, 1)) + field(CALL, uint(1, 2) + field(2, "/messages.Demo/Add") + uint(6, 1)),
+    "call_credit": call(1, more=uint(5, 3)) + field(CREDIT, uint(1, 1) + uint(2, 5) + uint(3, 100)),
+    "call_item": echo(1, "hold") + field(ITEM, uint(1, 1) + field(15, "item")) + field(END, uint(1, 1)),
+    "call_ids": call(5) + call(5),
+    "call_id_zero": call(0),
+    "call_order": field(CALL, field(15, uint(1, 1)) + uint(3, 1000) + field(2, "/messages.Demo/Add") + uint(1, 9)),
+    "call_unknown_fields": field(CALL, uint(1, 1) + field(2, "/messages.Demo/Add") + uint(8, 1) + b"\x4d1234" +
+                                 b"\x4912345678" + field(14, "unknown")),
+    "call_body_bad": call(1, body=b"\x08\xff") + call(2, "/messages.Demo/Echo", b"\x0a\x7f"),
+    "call_too_many": b"".join(echo(i, "hold") for i in range(1, 12)),
+    "call_over_limit": echo(1, "x" * 5000) + call(2),
+    "call_skipped": echo(1, "x" * 30000) + call(2),
+    "call_skipped_no_id": field(CALL, field(15, "x" * 30000)),
+    "call_length": b"\x82\x01\x80\x80\x80\x20\x08\x01",
+    "call_length_2g": b"\x82\x01\x80\x80\x80\x80\x08",
+    "call_cut_off": call(1)[:-3],
+    "method_not_utf8": call(1, b"/\xc3\x28"),
+    "item_not_open": field(ITEM, uint(1, 7) + field(15, "item")),
+    "end_full": field(END, uint(1, 7) + uint(2, 5) + field(3, "text") + metadata("key", "value") + field(15, "body")),
+    "end_empty": field(END, b""),
+    "cancel_not_open": field(CANCEL, uint(1, 99)),
+    "credit_not_open": field(CREDIT, uint(1, 99) + uint(2, 1)),
+    "ping": field(PING, field(1, "ping")) + field(PING, b""),
+    "pings": field(PING, field(1, "x")) * 12,
+    "ping_long": field(PING, field(1, "x" * 65)),
+    "pong": field(PONG, field(1, "pong")),
+    "go_away": field(GO_AWAY, uint(1, 14) + field(2, "text") + uint(3, 9)),
+    "head": field(HEAD, uint(1, 1) + metadata("key", "value")),
+    "unknown": field(25, "x") + field(1000, "y") + field(536870911, "z") + call(1),
+    "unknowns": field(25, b"") * 100,
+    "mixed": plain_echo("a") + call(1) + field(PING, field(1, "p")) + plain_echo("hold") + echo(2, "hold") + call(3),
+    "wire_type": b"\x80\x01\x01",
+    "number_zero": call(1) + b"\x02\x01x",
+    "tag_not_minimal": call(1) + b"\x92\x00\x01x",
+    "tag_long": call(1) + b"\xff\xff\xff\xff\xff\xff\xff",
+    "length_not_minimal": call(1) + b"\xaa\x01\x80\x00",
+    "length_long": call(1) + b"\xaa\x01\xff\xff\xff\xff\xff\xff",
+    "http1": b"GET / HTTP/1.1\r\n\r\n",
+    "http2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "http_p": b"PR",
+    "tls": b"\x16\x03\x01\x02\x00",
+}
+
+INNER_BYTES = field(1, "name") + uint(2, -1) + field(3, "tag") * 3
+BODIES = {
+    "echo": (ECHO_MESSAGE, field(1, "text")),
+    "echo_unicode": (ECHO_MESSAGE, field(1, "\u20ac\U0001f600")),
+    "echo_not_utf8": (ECHO_MESSAGE, field(1, b"\xed\xa0\x80")),
+    "echo_nul": (ECHO_MESSAGE, field(1, b"a\0b")),
+    "echo_twice": (ECHO_MESSAGE, field(1, "first") + field(1, "second")),
+    "echo_not_utf8_behind_long_varint": (ECHO_MESSAGE, b"\x48" + b"\xff" * 10 + b"\x01" + field(1, b"\xc3\x28")),
+    "echo_cut_off": (ECHO_MESSAGE, b"\x0a\x7fabc"),
+    "add": (ADD_REQUEST, uint(1, 2) + uint(2, -3)),
+    "add_long_varint": (ADD_REQUEST, b"\x08" + b"\xff" * 9 + b"\x01"),
+    "add_eleven_bytes": (ADD_REQUEST, b"\x08" + b"\xff" * 10 + b"\x01"),
+    "sum": (ADD_RESPONSE, uint(1, 5)),
+    "client_echo": (CLIENT_MESSAGE, field(1, field(1, "text"))),
+    "client_both": (CLIENT_MESSAGE, field(1, field(1, "text")) + field(2, uint(1, 7))),
+    "client_twice": (CLIENT_MESSAGE, field(1, field(1, "text")) * 2),
+    "server_sum": (SERVER_MESSAGE, field(2, uint(1, 7))),
+    "inner": (INNER, INNER_BYTES),
+    "inner_many": (INNER, field(3, "t") * 50),
+    "blob": (BLOB, field(1, bytes(range(256)))),
+    "everything_empty": (EVERYTHING, b""),
+    "everything_strings": (EVERYTHING, field(1, "text") + field(2, "label") + field(3, b"\0\1") + field(4, b"\2\3") +
+                           field(5, bytes(300))),
+    "everything_label_long": (EVERYTHING, field(2, "l" * 40)),
+    "everything_digest_long": (EVERYTHING, field(4, "d" * 40)),
+    "everything_packed": (EVERYTHING, field(6, bytes([1, 2, 3, 0x7F])) + uint(6, 5)),
+    "everything_packed_cut": (EVERYTHING, field(6, b"\xff")),
+    "everything_repeated": (EVERYTHING, field(7, "a") + field(7, "b") + field(9, INNER_BYTES) * 2 + field(20, b"part") * 3),
+    "everything_inner": (EVERYTHING, field(8, INNER_BYTES) * 2),
+    "everything_choice": (EVERYTHING, field(10, "text") + uint(11, 9) + field(12, INNER_BYTES) + field(10, "again")),
+    "everything_choice_merge": (EVERYTHING, field(12, INNER_BYTES) * 2),
+    "everything_maps": (EVERYTHING, field(13, field(1, "k") + uint(2, 1)) * 2 + field(14, field(1, "k") + field(2, INNER_BYTES))),
+    "everything_map_bad": (EVERYTHING, field(13, field(1, b"\xff"))),
+    "everything_optional": (EVERYTHING, uint(15, 2) + uint(16, 0) + field(17, "") + b"\x91\x0112345678" + b"\x99\x0112345678"),
+    "everything_groups": (EVERYTHING, b"\x0b\x0c" + field(1, "x")),
+}
+
+
+def seeds():
+    """Every file's path below corpus/, and its bytes."""
+    for name, stream in STREAMS.items():
+        yield f"frame/{name}", stream
+        yield f"server/{name}", b"\0" + stream
+    for name in ("mixed", "calls", "call_skipped", "plain_waiting", "call_held"):
+        yield f"server/{name}_in_sevens", b"\3" + STREAMS[name]
+        yield f"server/{name}_closed", b"\x09" + STREAMS[name]
+    for name, (kind, body) in BODIES.items():
+        yield f"decode/{name}", bytes([kind]) + body
+
+
+def main():
+    wanted = dict(seeds())
+    there = {str(path.relative_to(HERE)): path for path in HERE.rglob("*") if path.is_file()}
+    if sys.argv[1:] == ["--check"]:
+        wrong = sorted(set(wanted) ^ set(there)) + [n for n in wanted if n in there and there[n].read_bytes() != wanted[n]]
+        print("\n".join(wrong) if wrong else f"{len(wanted)} seeds")
+        return 1 if wrong else 0
+    for name in set(there) - set(wanted):
+        there[name].unlink()
+    for name, data in wanted.items():
+        (HERE / name).parent.mkdir(parents=True, exist_ok=True)
+        (HERE / name).write_bytes(data)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
