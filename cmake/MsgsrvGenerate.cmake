@@ -17,12 +17,7 @@
 # All generated code is compiled for pointers (PB_ENABLE_MALLOC), and all that has no bound in .options becomes one.
 include_guard(GLOBAL)
 
-set(MSGSRV_NANOPB_SETTINGS
-    "fallback_type:FT_POINTER"
-    "callback_function:\"msgsrv_field_callback\""
-    "include:\"<msgsrv/bytes.h>\"")
-
-# protoc and the two plugins: OUT_protoc, OUT_nanopb, OUT_msgsrv, and what generated files depend on, OUT_depends.
+# protoc and the two plugins in <prefix>_protoc, _nanopb and _msgsrv; what generated files depend on in <prefix>_depends.
 function(_msgsrv_generate_programs prefix)
     find_program(Nanopb_PROTOC protoc DOC "The protobuf compiler")
     find_program(Nanopb_PLUGIN protoc-gen-nanopb DOC "nanopb's plugin of protoc")
@@ -43,9 +38,11 @@ function(_msgsrv_generate_programs prefix)
     set(${prefix}_depends ${plugin} ${Nanopb_PLUGIN} PARENT_SCOPE)
 endfunction()
 
-# "-s;a:b;-sc:d" as "a:b;c:d". Other flags of nanopb would change names that generated code relies on.
+# What nanopb is always given, and then "-s;a:b;-sc:d" as "a:b;c:d". Other flags of nanopb would change names that
+# generated code relies on.
 function(_msgsrv_generate_settings out)
-    set(settings)
+    set(settings "fallback_type:FT_POINTER" "callback_function:\"msgsrv_field_callback\""
+        "include:\"<msgsrv/bytes.h>\"")
     set(value_comes FALSE)
     foreach(flag IN LISTS ARGN)
         if(value_comes)
@@ -143,7 +140,7 @@ function(msgsrv_generate)
     foreach(dir IN LISTS dirs)
         list(APPEND flags "-I${dir}" "--nanopb_opt=-I${dir}" "--msgsrv_opt=options_path=${dir}")
     endforeach()
-    foreach(setting IN LISTS MSGSRV_NANOPB_SETTINGS settings)
+    foreach(setting IN LISTS settings)
         list(APPEND flags "--nanopb_opt=-s ${setting}" "--msgsrv_opt=setting=${setting}")
     endforeach()
     # nanopb reads the .options of imports too, which are mostly files of the same call.

@@ -7,6 +7,7 @@
  */
 #include "plain.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <netdb.h>
 #include <pb_decode.h>
@@ -50,12 +51,12 @@ static int64_t now_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* An errno as the library would put it. */
+/* An errno as the library puts it: "connection refused". */
 static msgsrv_status fail_errno(const struct line *line, int number)
 {
-    if (number == ECONNREFUSED)
-        return app_error(line->error, MSGSRV_UNAVAILABLE, "connection refused");
-    return app_error(line->error, MSGSRV_UNAVAILABLE, "%s", strerror(number));
+    app_error(line->error, MSGSRV_UNAVAILABLE, "%s", strerror(number));
+    line->error->text[0] = (char)tolower((unsigned char)line->error->text[0]);
+    return MSGSRV_UNAVAILABLE;
 }
 
 /* Waits for the socket. `*events` becomes what it is ready for. */

@@ -81,7 +81,7 @@ static int print_help(void)
     }
     fputs("\nSizes: 4096, 64KiB, 4MiB. Times: 500ms, 5s, 2m.\n"
           "SIGTERM and SIGINT drain: open calls finish within the grace; a second one stops at once.\n"
-          "Exit status: 0, the status code of what failed, 64 for wrong usage.\n",
+          "Exit status: 0, the status code of what failed, 64 for wrong usage, 74 when standard output fails.\n",
           stdout);
     return 0;
 }

@@ -17,7 +17,7 @@ msgsrv_status msi_error_memory(msgsrv_error *error);
 void msi_error_set(msgsrv_error *error, msgsrv_status code, bool from_peer, const char *text, size_t size);
 
 /* Formats into a buffer of MSGSRV_ERROR_TEXT as an error's text: one line, UTF-8, cut at a character's end. */
-void msi_error_format(char *buffer, const char *format, va_list arguments);
+void msi_error_format(char *buffer, const char *format, va_list arguments) MSGSRV_PRINTF(2, 0);
 
 /* A code as it may travel: 1 to 16, anything else INTERNAL. */
 static inline msgsrv_status msi_failure_code(int code)

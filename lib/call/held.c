@@ -94,6 +94,8 @@ msgsrv_held *msgsrv_call_hold(msgsrv_call *call)
     call->hold_taken = true;
     if (lock)
         pthread_mutex_unlock(lock);
+    else
+        msi_call_ref(call); /* on the pool a reference was put aside for it */
     call->held.mailbox = msi_mailbox_ref(call->host->loop->mailbox);
     call->held.code = MSGSRV_DEFERRED;
     return &call->held;

@@ -51,6 +51,8 @@ static void on_worked(msi_post *post, msi_loop *loop)
     (void)loop;
     msgsrv_call *call = (msgsrv_call *)(void *)((char *)post - offsetof(msgsrv_call, post));
     settle(call, call->handler_status);
+    if (!call->hold_taken)
+        msi_call_unref(call);
     msi_call_unref(call);
 }
 
@@ -85,16 +87,15 @@ static void start_work(msgsrv_call *call)
         msi_call_end(call, MSGSRV_RESOURCE_EXHAUSTED, "the server has no memory");
         return;
     }
-    msi_call_ref(call);
     call->work.run = work;
-    msi_workers *workers = *call->host->workers;
-    msi_call_ref(call);
+    msi_call_ref(call); /* the worker's */
+    msi_call_ref(call); /* for a hold, which a worker may not count for itself */
     msi_call_park(call);
-    if (call->ended || !msi_workers_submit(workers, &call->work)) {
-        msi_call_unref(call);
-        if (!call->ended)
-            refuse(call, MSGSRV_REFUSED_WORKERS, MSGSRV_RESOURCE_EXHAUSTED, "too many calls wait for a worker");
-    }
+    if (!call->ended && msi_workers_submit(*call->host->workers, &call->work))
+        return;
+    msi_call_unref(call);
+    if (!call->ended)
+        refuse(call, MSGSRV_REFUSED_WORKERS, MSGSRV_RESOURCE_EXHAUSTED, "too many calls wait for a worker");
     msi_call_unref(call);
 }
 

@@ -20,6 +20,9 @@ BINARY_DIR = os.environ["MSGSRV_BINARY_DIR"]
 VERSION = os.environ["MSGSRV_VERSION"]
 GUARD = 120  # seconds
 
+# What the library says of a text that is none.
+NOT_UTF8 = "messages.EchoMessage.text: the string is not valid UTF-8; use a bytes field for such data"
+
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "MSGSRV_SERVER"}
 
 

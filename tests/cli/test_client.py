@@ -7,7 +7,7 @@ import os
 import re
 import unittest
 
-from programs import (CLIENT, VERSION, TestCase, client, peer, refusing_url, run, server)
+from programs import CLIENT, NOT_UTF8, VERSION, TestCase, client, peer, read_all, refusing_url, run, server
 
 USAGE = 64
 IO = 74
@@ -64,16 +64,16 @@ class Calls(TestCase):
     def test_echo_of_what_is_no_text(self):
         self.check(self.call("echo", "-", stdin=b"a\0b"), 3,
                    err="msgsrv-client: Echo: INVALID_ARGUMENT: standard input has a NUL, which no string can hold\n")
-        self.check_match(self.call("echo", "-", stdin=b"\xff\xfe"), 3, "",
-                         r"msgsrv-client: Echo: INVALID_ARGUMENT: .*UTF-8.*\n")
+        self.check(self.call("echo", "-", stdin=b"\xff\xfe"), 3,
+                   err=f"msgsrv-client: Echo: INVALID_ARGUMENT: {NOT_UTF8} ({self.url})\n")
 
     def test_echo_of_a_folder(self):
         result = run("/bin/sh", "-c", '"$0" --server "$1" echo - < "$2"', CLIENT, self.url, self.folder)
         self.check(result, IO, err="msgsrv-client: standard input: Is a directory\n")
 
     def test_echo_over_the_servers_limit(self):
-        result = self.call("echo", "-", stdin=b"x" * (5 << 20))
-        self.check_match(result, 8, "", r"msgsrv-client: Echo: RESOURCE_EXHAUSTED: .+\n")
+        self.check_match(self.call("echo", "-", stdin=b"x" * (5 << 20)), 8, "",
+                         r"msgsrv-client: Echo: RESOURCE_EXHAUSTED: .+ is over the limit of 4194304\n")
 
     def test_ping(self):
         result = self.call("ping", "--count", "3", "--interval", "0ms")
@@ -134,37 +134,38 @@ class Refusals(TestCase):
     def test_several_benches_fail_at_once(self):
         with refusing_url() as url:
             result = client(url, "bench", "--connections", "3")
-            self.check(result, 14, err=f"msgsrv-client: bench: 3 calls failed: UNAVAILABLE: connection refused ({url})\n")
+            self.check(result, 14,
+                       err=f"msgsrv-client: bench: 3 calls failed: UNAVAILABLE: connection refused ({url})\n")
 
     def test_no_such_unix_socket(self):
         url = f"unix://{self.folder}/none"
-        self.check_match(client(url, "add", "1", "2"), 14, "",
-                         rf"msgsrv-client: Add: UNAVAILABLE: [Nn]o such file or directory \({re.escape(url)}\)\n")
+        self.check(client(url, "add", "1", "2"), 14,
+                   err=f"msgsrv-client: Add: UNAVAILABLE: no such file or directory ({url})\n")
 
     def test_no_such_name(self):
         url = "tcp://no-such-host.invalid:7070"
         self.check_match(client(url, "--timeout", "20s", "add", "1", "2"), 14, "",
-                         rf"msgsrv-client: Add: UNAVAILABLE: .+ \({re.escape(url)}\)\n")
+                         r'msgsrv-client: Add: UNAVAILABLE: cannot look up "no-such-host\.invalid": .+ '
+                         rf"\({re.escape(url)}\)\n")
 
     def test_a_server_that_closes(self):
         with peer(lambda connection: connection.recv(1)) as url:
-            self.check_match(client(url, "add", "1", "2"), 14, "",
-                             rf"msgsrv-client: Add: UNAVAILABLE: .+ \({re.escape(url)}\)\n")
+            self.check(client(url, "add", "1", "2"), 14,
+                       err=f"msgsrv-client: Add: UNAVAILABLE: the server closed the connection ({url})\n")
 
     def test_an_http_server(self):
         def answer(connection):
             connection.recv(1)
             connection.sendall(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
         with peer(answer) as url:
-            result = client(url, "add", "1", "2")
-        self.assertRegex(result.err, rf"\Amsgsrv-client: Add: [A-Z_]+: .+ \({re.escape(url)}\)\n\Z")
-        self.assertEqual(result.out, "")
-        self.assertIn(result.status, (2, 13, 14))
+            self.check(client(url, "add", "1", "2"), 14,
+                       err="msgsrv-client: Add: UNAVAILABLE: the server broke the protocol: its first byte is 0x48; "
+                       f"is this a msgsrv server? ({url})\n")
 
     def test_a_server_that_says_nothing(self):
-        with peer(lambda connection: connection.recv(1) and connection.recv(1 << 20) and connection.recv(1)) as url:
-            result = client(url, "--timeout", "300ms", "add", "1", "2")
-        self.check_match(result, 4, "", rf"msgsrv-client: Add: DEADLINE_EXCEEDED: .+ \({re.escape(url)}\)\n")
+        with peer(read_all) as url:
+            self.check(client(url, "--timeout", "300ms", "add", "1", "2"), 4,
+                       err=f"msgsrv-client: Add: DEADLINE_EXCEEDED: the deadline has passed ({url})\n")
 
 
 class Usage(TestCase):
@@ -259,8 +260,8 @@ class Usage(TestCase):
             result = client(None, *arguments)
             self.assertEqual((result.status, result.err), (0, ""))
             self.assertTrue(result.out.startswith("Usage: msgsrv-client "), result)
-            for word in ("add A B", "echo TEXT|-", "ping", "bench", "--server", "--timeout", "--json", "--plain", "--count",
-                         "--interval", "--connections", "--outstanding", "--seconds", "--method", "--payload"):
+            for word in ("add A B", "echo TEXT|-", "ping", "bench", "--server", "--timeout", "--json", "--plain",
+                         "--count", "--interval", "--connections", "--outstanding", "--seconds", "--method", "--payload"):
                 self.assertIn(word, result.out)
 
     def test_version(self):

@@ -55,7 +55,8 @@ class Options(TestCase):
 
     def test_every_limit_is_read_strictly(self):
         for name in limits():
-            for value in ("0", "0s", "", "x", "12x", "-1", " 1", "1 ", "none", "99999999999999999999s", "99999999999999999999"):
+            for value in ("0", "0s", "", "x", "12x", "-1", " 1", "1 ", "none", "99999999999999999999s",
+                          "99999999999999999999"):
                 if value == "none" and name in self.NONE:
                     continue
                 with self.subTest(name=name, value=value):
@@ -150,14 +151,15 @@ class Listening(TestCase):
 
     def test_an_address_in_use(self):
         with server() as first:
-            result = run(SERVER, "--listen", "tcp://127.0.0.1:0", "--listen", first.url)
-            self.check_match(result, 6, "",
-                             rf"msgsrv-server: listen: ALREADY_EXISTS: .*{re.escape(first.url)}.*\n")
+            self.check(run(SERVER, "--listen", "tcp://127.0.0.1:0", "--listen", first.url), 6,
+                       err=f"msgsrv-server: listen: ALREADY_EXISTS: cannot listen on {first.url}: "
+                       "Address already in use\n")
 
     def test_a_socket_in_use_and_one_left_behind(self):
         url = f"unix://{self.folder}/socket"
         with server(listen=(url,)) as first:
-            self.check_match(run(SERVER, "--listen", url), 6, "", r"msgsrv-server: listen: ALREADY_EXISTS: .*socket.*\n")
+            self.check_match(run(SERVER, "--listen", url), 6, "",
+                             r"msgsrv-server: listen: ALREADY_EXISTS: .*socket.*\n")
             first.process.kill()
             first.process.wait()
             with server(listen=(url,)):
@@ -165,8 +167,8 @@ class Listening(TestCase):
 
     def test_no_such_folder(self):
         url = f"unix://{self.folder}/none/socket"
-        self.check_match(run(SERVER, "--listen", url), 14, "",
-                         rf"msgsrv-server: listen: UNAVAILABLE: .*{re.escape(url)}.*\n")
+        self.check(run(SERVER, "--listen", url), 14,
+                   err=f"msgsrv-server: listen: UNAVAILABLE: cannot listen on {url}: No such file or directory\n")
 
     def test_restart_on_the_same_port(self):
         with server() as first, connect(first.url) as open_connection:
@@ -251,8 +253,8 @@ class Reports(TestCase):
             self.assertEqual(client(program.url, "add", "2147483647", "2").status, 11)
             result = program.stop()
         self.assertEqual((result.status, result.out), (0, ""))
-        for line in ("connections_accepted 3", "connections_open 0", "calls_started 3", "calls_open 0", "plain_calls 1",
-                     "calls_ended OK 2", "calls_ended OUT_OF_RANGE 1"):
+        for line in ("connections_accepted 3", "connections_open 0", "calls_started 3", "calls_open 0",
+                     "plain_calls 1", "calls_ended OK 2", "calls_ended OUT_OF_RANGE 1"):
             self.assertIn(line, re.sub(" +", " ", result.err).splitlines())
         self.assertNotIn("refused", result.err)
 
@@ -309,7 +311,8 @@ class Peers(TestCase):
         with server() as program, connect(program.url) as connection:
             connection.sendall(field(2, b"\x08\x01\x10\x02") + field(1, field(1, b"text")) + field(2, b""))
             connection.shutdown(socket.SHUT_WR)
-            self.assertEqual(read_all(connection), field(2, b"\x08\x03") + field(1, field(1, b"text")) + field(2, b""))
+            self.assertEqual(read_all(connection),
+                             field(2, b"\x08\x03") + field(1, field(1, b"text")) + field(2, b""))
 
     def test_an_unbound_plain_message(self):
         with server() as program, connect(program.url) as connection:
@@ -325,7 +328,8 @@ class Peers(TestCase):
                            err="msgsrv-client: Add: UNAVAILABLE: connection refused (tcp://127.0.0.1:7070)\n")
             except OSError:
                 pass  # it is somebody else's, and as much in use as if it were ours
-            self.check_match(run(SERVER), 6, "", r"msgsrv-server: listen: ALREADY_EXISTS: .*tcp://127\.0\.0\.1:7070.*\n")
+            self.check_match(run(SERVER), 6, "",
+                             r"msgsrv-server: listen: ALREADY_EXISTS: .*tcp://127\.0\.0\.1:7070.*\n")
 
 
 if __name__ == "__main__":

@@ -149,13 +149,16 @@ BODIES = {
     "everything_digest_long": (EVERYTHING, field(4, "d" * 40)),
     "everything_packed": (EVERYTHING, field(6, bytes([1, 2, 3, 0x7F])) + uint(6, 5)),
     "everything_packed_cut": (EVERYTHING, field(6, b"\xff")),
-    "everything_repeated": (EVERYTHING, field(7, "a") + field(7, "b") + field(9, INNER_BYTES) * 2 + field(20, b"part") * 3),
+    "everything_repeated": (EVERYTHING, field(7, "a") + field(7, "b") + field(9, INNER_BYTES) * 2 +
+                            field(20, b"part") * 3),
     "everything_inner": (EVERYTHING, field(8, INNER_BYTES) * 2),
     "everything_choice": (EVERYTHING, field(10, "text") + uint(11, 9) + field(12, INNER_BYTES) + field(10, "again")),
     "everything_choice_merge": (EVERYTHING, field(12, INNER_BYTES) * 2),
-    "everything_maps": (EVERYTHING, field(13, field(1, "k") + uint(2, 1)) * 2 + field(14, field(1, "k") + field(2, INNER_BYTES))),
+    "everything_maps": (EVERYTHING, field(13, field(1, "k") + uint(2, 1)) * 2 +
+                        field(14, field(1, "k") + field(2, INNER_BYTES))),
     "everything_map_bad": (EVERYTHING, field(13, field(1, b"\xff"))),
-    "everything_optional": (EVERYTHING, uint(15, 2) + uint(16, 0) + field(17, "") + b"\x91\x0112345678" + b"\x99\x0112345678"),
+    "everything_optional": (EVERYTHING, uint(15, 2) + uint(16, 0) + field(17, "") + b"\x91\x0112345678" +
+                            b"\x99\x0112345678"),
     "everything_groups": (EVERYTHING, b"\x0b\x0c" + field(1, "x")),
 }
 
@@ -176,7 +179,8 @@ def main():
     wanted = dict(seeds())
     there = {str(path.relative_to(HERE)): path for path in HERE.rglob("*") if path.is_file()}
     if sys.argv[1:] == ["--check"]:
-        wrong = sorted(set(wanted) ^ set(there)) + [n for n in wanted if n in there and there[n].read_bytes() != wanted[n]]
+        other = [name for name in wanted if name in there and there[name].read_bytes() != wanted[name]]
+        wrong = sorted(set(wanted) ^ set(there)) + other
         print("\n".join(wrong) if wrong else f"{len(wanted)} seeds")
         return 1 if wrong else 0
     for name in set(there) - set(wanted):

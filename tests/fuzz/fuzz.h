@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the fuzz targets share: libFuzzer's entry, which replay.c calls as well, and a check that also stands in builds without
- * assertions.
+ * What the fuzz targets share: libFuzzer's entry, which replay.c calls as well, and a check that also stands
+ * in builds without assertions.
  */
 #ifndef TESTS_FUZZ_FUZZ_H
 #define TESTS_FUZZ_FUZZ_H

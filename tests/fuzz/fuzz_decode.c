@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Fuzz target of message decoding: the first byte chooses a type, the rest is its encoding. What decodes must encode, and what was
- * encoded must decode and encode to the same bytes; nothing may leak, which the sanitizer sees.
+ * Fuzz target of message decoding: the first byte chooses a type, the rest is its encoding. What decodes must
+ * encode, and what was encoded must decode and encode to the same bytes; nothing may leak, which the
+ * sanitizer sees.
  */
 #include <string.h>
 
@@ -12,11 +13,14 @@
 enum { ROOM = 4096 };
 
 static const msgsrv_message_type *const types[] = {
-    &shapes_Everything_type,    &shapes_Inner_type,        &shapes_Blob_type,           &messages_EchoMessage_type,
-    &messages_AddRequest_type, &messages_AddResponse_type, &messages_ClientMessage_type, &messages_ServerMessage_type,
+    &shapes_Everything_type,      &shapes_Inner_type,           &shapes_Blob_type,
+    &messages_EchoMessage_type,   &messages_AddRequest_type,    &messages_AddResponse_type,
+    &messages_ClientMessage_type, &messages_ServerMessage_type,
 };
 
-/* Decodes into `message`, which must then be released; false when it does not decode and nothing was touched. */
+/*
+ * Decodes into `message`, which must then be released; false when it does not decode and nothing was touched.
+ */
 static bool decode(const msgsrv_message_type *type, const void *data, size_t size, void *message)
 {
     static const unsigned char zeros[ROOM];

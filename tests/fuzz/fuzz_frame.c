@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Fuzz target of the frame reader (lib/wire/frame.h): the input is a connection's bytes. Every view must lie inside its frame, a
- * header must not depend on what follows it, and what was read is written and read again to the same.
+ * Fuzz target of the frame reader (lib/wire/frame.h): the input is a connection's bytes. Every view must lie
+ * inside its frame, a header must not depend on what follows it, and what was read is written and read again
+ * to the same.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +22,9 @@ static bool same(msi_view a, msi_view b)
     return a.size == b.size && (!a.size || !memcmp(a.data, b.data, a.size));
 }
 
-/* Cut off anywhere, a header is asked for again; no prefix of it is taken for a whole one or for a wrong one. */
+/*
+ * Cut off anywhere, a header is asked for again; no prefix of it is taken for a whole one or for a wrong one.
+ */
 static void check_prefixes(const uint8_t *data, size_t size)
 {
     msi_head head;

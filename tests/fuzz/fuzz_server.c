@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Fuzz target of a whole server: the input is what one peer sends. The first byte says in what pieces, and whether the peer ends in
- * order or with its socket closed. The server runs on this program's event_base, in one thread, so that every input has one course;
- * it lives on from input to input, and after each it must have no connection, call or buffer left. What it sends must be fields.
+ * Fuzz target of a whole server: the input is what one peer sends. The first byte says in what pieces, and
+ * whether the peer ends in order or with its socket closed. The server runs on this program's event_base, in
+ * one thread, so that every input has one course; it lives on from input to input, and after each it must
+ * have no connection, call or buffer left. What it sends must be fields.
  */
 #include <errno.h>
 #include <event2/event.h>
@@ -28,7 +29,8 @@ static msgsrv_held *held[HELD_MAX];
 static size_t held_count;
 
 /* A text that begins with 'h' is answered later; the others are echoed. */
-static msgsrv_status echo(msgsrv_call *call, const messages_EchoMessage *request, messages_EchoMessage *response, void *ctx)
+static msgsrv_status echo(msgsrv_call *call, const messages_EchoMessage *request, messages_EchoMessage *response,
+                          void *ctx)
 {
     (void)ctx;
     response->text = request->text;
@@ -74,9 +76,18 @@ static void start(void)
     static const messages_Demo_service demo = {.Echo = echo, .Add = add};
     msgsrv_error error = {.code = MSGSRV_OK};
     msgsrv_server_options options = {
-        .size = sizeof(options),      .max_message = LIMIT,      .max_calls = 8,          .max_output = 4096,
-        .frame_timeout_ms = 20,       .output_timeout_ms = 1000, .linger_ms = 1,          .ping_burst = 4,
-        .idle_frames_per_second = 64, .plain_max_calls = 4,      .plain_max_bytes = 1024, .plain_timeout_ms = 20,
+        .size = sizeof(options),
+        .max_message = LIMIT,
+        .max_calls = 8,
+        .max_output = 4096,
+        .frame_timeout_ms = 20,
+        .output_timeout_ms = 1000,
+        .linger_ms = 1,
+        .ping_burst = 4,
+        .idle_frames_per_second = 64,
+        .plain_max_calls = 4,
+        .plain_max_bytes = 1024,
+        .plain_timeout_ms = 20,
     };
     char url[64];
 
@@ -100,8 +111,8 @@ static int connect_peer(void)
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
     FUZZ_CHECK(fd >= 0);
-    FUZZ_CHECK(!connect(fd, (struct sockaddr *)&address,
-                        (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n)));
+    FUZZ_CHECK(
+        !connect(fd, (struct sockaddr *)&address, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n)));
     return fd;
 }
 

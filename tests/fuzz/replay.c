@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Runs a fuzz target without libFuzzer: on every file of the folders that are named, and on some changed copies of each, always the
- * same ones. So the targets are tests of every build, with any compiler.
+ * Runs a fuzz target without libFuzzer: on every file of the folders that are named, and on some changed
+ * copies of each, always the same ones. So the targets are tests of every build, with any compiler.
  *
  *     replay CHANGES FOLDER...
  */

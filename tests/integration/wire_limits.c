@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Limits of sizes and numbers (docs/protocol.md, "Limits" and "Protocol errors"). Each is tried exactly at its value and one
- * over it, is counted by its name, and leaves other connections alone. Limits of time are in wire_slow.c.
+ * Limits of sizes and numbers (docs/protocol.md, "Limits" and "Protocol errors"). Each is tried exactly at
+ * its value and one over it, is counted by its name, and leaves other connections alone. Limits of time are
+ * in wire_slow.c.
  */
 #include <check.h>
 #include <string.h>
@@ -78,13 +79,53 @@ START_TEST(metadata_does_not_count_as_message)
     pair.value = value.data;
     ts_put_frame_header(&text, 1, LIMIT - 3);
     ts_put_fill(&text, 't', LIMIT - 3);
-    ts_put_call(&out, &(ts_call){.id = 1, .method = TS_ECHO, .metadata = &pair, .metadata_count = 1,
-                                 .body = text.data, .body_size = text.size});
+    ts_put_call(&out, &(ts_call){.id = 1,
+                                 .method = TS_ECHO,
+                                 .metadata = &pair,
+                                 .metadata_count = 1,
+                                 .body = text.data,
+                                 .body_size = text.size});
     ts_peer_send(peer, &out);
     ck_assert_uint_eq(ts_expect_end(peer, 1, MSGSRV_OK)->body_size, LIMIT);
     ts_expect_nothing_refused(server);
     ts_bytes_release(&value);
     ts_bytes_release(&text);
+    ts_peer_free(peer);
+    ts_server_free(server);
+}
+END_TEST
+
+/* A Call whose body is exactly at the limit, with an unknown field that makes the frame so long. */
+static void put_frame_of(ts_bytes *out, uint64_t id, size_t size)
+{
+    ts_bytes inside = {0};
+    size_t left;
+
+    ts_put_uint(&inside, 1, id);
+    ts_put_text(&inside, 2, TS_ECHO);
+    left = size - inside.size - (1 + ts_varint_size(LIMIT) + LIMIT);
+    ts_put_frame_header(&inside, 9, left - 3);
+    ts_put_fill(&inside, 'u', left - 3);
+    ts_put_frame_header(&inside, 15, LIMIT);
+    ts_put_frame_header(&inside, 1, LIMIT - 3);
+    ts_put_fill(&inside, 't', LIMIT - 3);
+    ck_assert_uint_eq(inside.size, size);
+    ts_put_field(out, TS_CALL, inside.data, inside.size);
+    ts_bytes_release(&inside);
+}
+
+START_TEST(a_frame_may_be_16_kib_longer_than_its_message)
+{
+    ts_server *server = small_server();
+    ts_peer *peer = ts_server_connect(server);
+    ts_bytes out = {0};
+
+    put_frame_of(&out, 1, LIMIT + SLACK);
+    put_frame_of(&out, 2, LIMIT + SLACK + 1);
+    ts_peer_send(peer, &out);
+    ck_assert_uint_eq(ts_expect_end(peer, 1, MSGSRV_OK)->body_size, LIMIT);
+    expect_call_over_limit(server, peer, 2, 1);
+    expect_served(peer, 3);
     ts_peer_free(peer);
     ts_server_free(server);
 }
@@ -109,10 +150,14 @@ START_TEST(the_default_limit_is_4_mib)
 }
 END_TEST
 
-/* From a little over the limit to 64 MiB: the one call ends, and the rest of its frame is skipped as it comes, unbuffered. */
+/*
+ * From a little over the limit to 64 MiB: the one call ends, and the rest of its frame is skipped as it
+ * comes, unbuffered.
+ */
 START_TEST(longer_calls_are_skipped_as_they_come)
 {
-    static const size_t sizes[] = {LIMIT + 1, LIMIT + SLACK - 64, LIMIT + SLACK, LIMIT + SLACK + 64, MIB, 64 * MIB - 64};
+    static const size_t sizes[] = {LIMIT + 1, LIMIT + SLACK - 64, LIMIT + SLACK, LIMIT + SLACK + 64,
+                                   MIB,       64 * MIB - 64};
     enum { COUNT = sizeof(sizes) / sizeof(*sizes) };
     ts_server *server = small_server();
     ts_peer *peer = ts_server_connect(server);
@@ -492,10 +537,10 @@ START_TEST(a_blocking_handler_can_be_cancelled)
 END_TEST
 
 TS_MAIN("wire_limits", a_body_may_be_exactly_as_long_as_the_limit, metadata_does_not_count_as_message,
-        the_default_limit_is_4_mib, longer_calls_are_skipped_as_they_come,
-        the_end_does_not_wait_for_the_rest_of_the_frame, an_announced_length_takes_no_memory,
-        long_items_and_ends_end_their_call_alone, ids_of_long_calls_count, a_thousand_calls_may_be_open,
-        the_number_of_open_calls_is_an_option, a_flood_of_pings_ends_the_connection,
+        a_frame_may_be_16_kib_longer_than_its_message, the_default_limit_is_4_mib,
+        longer_calls_are_skipped_as_they_come, the_end_does_not_wait_for_the_rest_of_the_frame,
+        an_announced_length_takes_no_memory, long_items_and_ends_end_their_call_alone, ids_of_long_calls_count,
+        a_thousand_calls_may_be_open, the_number_of_open_calls_is_an_option, a_flood_of_pings_ends_the_connection,
         a_hundred_pings_at_once_are_allowed, pings_may_be_without_limit,
         a_flood_of_frames_without_effect_ends_the_connection, frames_without_effect_may_be_without_limit,
         connections_over_the_limit_are_closed_without_a_byte, blocking_calls_over_the_queue_are_refused,

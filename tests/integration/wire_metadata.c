@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Metadata of calls: which keys and values travel, what is reserved, how much there may be (docs/protocol.md, below the table
- * of frames, and "No negotiation").
+ * Metadata of calls: which keys and values travel, what is reserved, how much there may be (docs/protocol.md,
+ * below the table of frames, and "No negotiation").
  */
 #include <check.h>
 #include <stdio.h>
@@ -17,8 +17,12 @@ static void put_echo_with(ts_bytes *out, uint64_t id, const char *text, const ts
     ts_bytes body = {0};
 
     ts_put_echo_message(&body, text);
-    ts_put_call(out, &(ts_call){.id = id, .method = TS_ECHO, .metadata = pairs, .metadata_count = count,
-                                .body = body.data, .body_size = body.size});
+    ts_put_call(out, &(ts_call){.id = id,
+                                .method = TS_ECHO,
+                                .metadata = pairs,
+                                .metadata_count = count,
+                                .body = body.data,
+                                .body_size = body.size});
     ts_bytes_release(&body);
 }
 
@@ -35,10 +39,10 @@ START_TEST(metadata_reaches_the_handler_and_comes_back)
 {
     static const char key64[] = "abcdefghijklmnopqrstuvwxyz0123456789_.-abcdefghijklmnopqrstuvwxy";
     static const ts_pair pairs[] = {
-        {"key", "value", 5},      {"a", "", 0},
-        {"0_.-z", " ~", 2},       {key64, "longest key", 11},
-        {"key", "again", 5},      {"some-bin", "\x00\xff\x80\n", 4},
-        {"grpcish", "mine", 4},   {"msgsrv_mine", "mine", 4},
+        {"key", "value", 5},    {"a", "", 0},
+        {"0_.-z", " ~", 2},     {key64, "longest key", 11},
+        {"key", "again", 5},    {"some-bin", "\x00\xff\x80\n", 4},
+        {"grpcish", "mine", 4}, {"msgsrv_mine", "mine", 4},
     };
     enum { COUNT = sizeof(pairs) / sizeof(*pairs) };
     ts_server *server = ts_server_new(NULL);
@@ -83,7 +87,9 @@ START_TEST(head_metadata_comes_before_the_end)
 }
 END_TEST
 
-/* Reserved keys are the library's own business: no handler sees them, and those it does not know are ignored. */
+/*
+ * Reserved keys are the library's own business: no handler sees them, and those it does not know are ignored.
+ */
 START_TEST(reserved_keys_do_not_reach_the_handler)
 {
     static const ts_pair pairs[] = {{"grpc-timeout", "1S", 2}, {"mine", "1", 1}, {"msgsrv-other", "x", 1}};
@@ -124,9 +130,9 @@ START_TEST(what_may_not_travel_ends_its_call)
 {
     static const char key65[] = "abcdefghijklmnopqrstuvwxyz0123456789_.-abcdefghijklmnopqrstuvwxyz";
     static const ts_pair bad[] = {
-        {"", "v", 1},          {"Key", "v", 1},         {"a key", "v", 1},      {"key:", "v", 1},
-        {"k\xc3\xa9y", "v", 1}, {key65, "v", 1},         {"key", "\x1f", 1},     {"key", "\x7f", 1},
-        {"key", "\0", 1},      {"key", "\xc3\xa9", 2},  {"key", "a\nb", 3},     {"bin", "\x80", 1},
+        {"", "v", 1},           {"Key", "v", 1},        {"a key", "v", 1},  {"key:", "v", 1},
+        {"k\xc3\xa9y", "v", 1}, {key65, "v", 1},        {"key", "\x1f", 1}, {"key", "\x7f", 1},
+        {"key", "\0", 1},       {"key", "\xc3\xa9", 2}, {"key", "a\nb", 3}, {"bin", "\x80", 1},
     };
     enum { COUNT = sizeof(bad) / sizeof(*bad) };
     ts_server *server = ts_server_new(NULL);
@@ -216,7 +222,10 @@ START_TEST(entries_count_with_their_overhead)
 }
 END_TEST
 
-/* What an old server must not ignore is asked for by msgsrv-require; this version knows nothing that may be asked. */
+/*
+ * What an old server must not ignore is asked for by msgsrv-require; this version knows nothing that may be
+ * asked.
+ */
 START_TEST(a_requirement_that_is_not_known_is_unimplemented)
 {
     static const ts_pair pairs[] = {{"mine", "1", 1}, {"msgsrv-require", "time-travel", 11}};
@@ -240,7 +249,13 @@ START_TEST(metadata_that_does_not_decode_is_a_protocol_error)
     static const struct {
         const char *bytes;
         size_t size;
-    } bad[] = {{"\x0a\x05" "abc", 5}, {"\x0a", 1}, {"\x0a\x01\xff", 3}, {"\x0f\x01", 2}, {"\x0a\xff\xff\xff\xff\xff\xff", 7}};
+    } bad[] = {{"\x0a\x05"
+                "abc",
+                5},
+               {"\x0a", 1},
+               {"\x0a\x01\xff", 3},
+               {"\x0f\x01", 2},
+               {"\x0a\xff\xff\xff\xff\xff\xff", 7}};
 
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
         ts_server *server = ts_server_new(NULL);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Plain messages (docs/protocol.md, "Plain messages"): what a program that knows only its own oneof sends, and gets.
+ * Plain messages (docs/protocol.md, "Plain messages"): what a program that knows only its own oneof sends,
+ * and gets.
  */
 #include <check.h>
 #include <stdio.h>
@@ -161,7 +162,10 @@ START_TEST(calls_pass_plain_messages_that_wait)
 }
 END_TEST
 
-/* Sends `held` messages that are held and `more` that are not, and checks that reading stops at `limit` of them. */
+/*
+ * Sends `held` messages that are held and `more` that are not, and checks that reading stops at `limit` of
+ * them.
+ */
 static void back_pressure_of(uint32_t option, size_t limit)
 {
     ts_setup setup = {.options = {.plain_max_calls = option}};
@@ -283,7 +287,10 @@ START_TEST(a_body_that_does_not_decode_is_one_end_without_id)
 }
 END_TEST
 
-/* What the server's End looks like to a program that knows only its oneof: field 18, unknown to it, and nothing set. */
+/*
+ * What the server's End looks like to a program that knows only its oneof: field 18, unknown to it, and
+ * nothing set.
+ */
 START_TEST(a_handler_that_fails_is_one_end_without_id)
 {
     ts_server *server = ts_server_new(NULL);
@@ -363,7 +370,10 @@ START_TEST(a_server_without_bindings_refuses_every_plain_field)
 }
 END_TEST
 
-/* Head metadata has no place in a plain answer, and nothing else is sent: the bytes are the two answers, then the end. */
+/*
+ * Head metadata has no place in a plain answer, and nothing else is sent: the bytes are the two answers, then
+ * the end.
+ */
 START_TEST(nothing_else_is_sent_on_a_plain_connection)
 {
     ts_server *server = ts_server_new(NULL);
@@ -408,7 +418,10 @@ START_TEST(plain_messages_have_a_deadline_of_their_own)
 }
 END_TEST
 
-/* The limit is of the message's own bytes: one that is exactly as long is served, one more is a length over the limit. */
+/*
+ * The limit is of the message's own bytes: one that is exactly as long is served, one more is a length over
+ * the limit.
+ */
 START_TEST(a_plain_message_may_be_exactly_as_long_as_the_limit)
 {
     enum { LIMIT = 4096, TEXT = LIMIT - 3 };

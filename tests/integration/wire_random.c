@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Streams that were right until some of their bytes were changed: whatever a server makes of them, it answers with well-formed
- * frames, ends the connection, keeps nothing of it, and serves others. The seed is fixed; MSGSRV_TEST_SEED sets another one.
+ * Streams that were right until some of their bytes were changed: whatever a server makes of them, it answers
+ * with well-formed frames, ends the connection, keeps nothing of it, and serves others. The seed is fixed;
+ * MSGSRV_TEST_SEED sets another one.
  */
 #include <check.h>
 #include <stdlib.h>
@@ -24,8 +25,13 @@ static void put_some_frame(ts_bytes *out, uint64_t id)
         ts_put_plain_add(out, rand(), -rand());
         break;
     case 2:
-        ts_put_call(out, &(ts_call){.id = id, .method = TS_ECHO, .timeout_ms = 50, .metadata = &pair, .metadata_count = 1,
-                                    .body = "\x0a\x05!hold", .body_size = 7});
+        ts_put_call(out, &(ts_call){.id = id,
+                                    .method = TS_ECHO,
+                                    .timeout_ms = 50,
+                                    .metadata = &pair,
+                                    .metadata_count = 1,
+                                    .body = "\x0a\x05!hold",
+                                    .body_size = 7});
         break;
     case 3:
         ts_put_cancel(out, id - 1);
@@ -68,7 +74,10 @@ static void change(ts_bytes *stream)
     }
 }
 
-/* Sends it in up to three pieces, then the end of input or a reset; reads what comes, which the reader checks. */
+/*
+ * Sends it in up to three pieces, then the end of input or a reset; reads what comes, which the reader
+ * checks.
+ */
 static void play(ts_server *server, ts_bytes *stream)
 {
     ts_peer *peer = ts_server_connect(server);

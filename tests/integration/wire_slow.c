@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Peers that are slow: to read, to send, or on purpose (docs/protocol.md, "Output" and "Limits"). Where a test must let time
- * pass, silent connections that the server closes after their own timeout are its clock, so that it measures the server's time.
+ * Peers that are slow: to read, to send, or on purpose (docs/protocol.md, "Output" and "Limits"). Where a
+ * test must let time pass, silent connections that the server closes after their own timeout are its clock,
+ * so that it measures the server's time.
  */
 #include <check.h>
 #include <stdio.h>
@@ -23,7 +24,10 @@ static void pass_time(ts_server *server, int times)
     }
 }
 
-/* Sends calls one by one until the server stops reading; returns how many were sent, the last of them perhaps unread. */
+/*
+ * Sends calls one by one until the server stops reading; returns how many were sent, the last of them perhaps
+ * unread.
+ */
 static uint64_t fill_output(ts_server *server, ts_peer *peer, bool plain)
 {
     uint64_t received = ts_stats(server).bytes_received, count = 0, until = ts_guard();
@@ -158,7 +162,10 @@ START_TEST(a_frame_that_stands_still_is_closed)
 }
 END_TEST
 
-/* Begins a frame of 1 MB with `begun` bytes, and then sends a byte now and then until the server has had enough. */
+/*
+ * Begins a frame of 1 MB with `begun` bytes, and then sends a byte now and then until the server has had
+ * enough.
+ */
 static void trickle(size_t begun)
 {
     ts_setup setup = {.options = {.frame_timeout_ms = 100}};
@@ -331,6 +338,6 @@ END_TEST
 TS_MAIN("wire_slow", a_slow_reader_is_not_read_from, a_slow_reader_of_plain_answers_is_not_read_from,
         a_reader_that_stands_still_is_closed, a_reader_that_makes_progress_is_not_closed,
         a_frame_that_stands_still_is_closed, a_trickle_is_no_progress, a_trickle_behind_a_good_start_is_no_progress,
-        a_skipped_frame_must_make_progress_too,
-        a_frame_that_makes_progress_is_served, silence_between_frames_is_no_slow_frame,
-        timers_stand_still_while_we_do_not_read, a_crowd_of_slow_peers_leaves_others_alone)
+        a_skipped_frame_must_make_progress_too, a_frame_that_makes_progress_is_served,
+        silence_between_frames_is_no_slow_frame, timers_stand_still_while_we_do_not_read,
+        a_crowd_of_slow_peers_leaves_others_alone)

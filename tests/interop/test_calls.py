@@ -1,14 +1,14 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Calls to msgsrv-server from Google's protobuf runtime: what it serialises is understood, what comes back it parses, and writes
-again to the same bytes."""
+"""Calls to msgsrv-server from Google's protobuf runtime: what it serialises is understood, what comes back it
+parses, and writes again to the same bytes."""
 import itertools
 import random
 import subprocess
 import unittest
 
-from interop import (ADD, ECHO, GUARD_S, INVALID_ARGUMENT, OK, OUT_OF_RANGE, PROTO, PROTOC, UNIMPLEMENTED, Connection, Server,
-                     call, frame, messages, wire)
+from interop import (ADD, ECHO, GUARD_S, INVALID_ARGUMENT, OK, OUT_OF_RANGE, PROTO, PROTOC, UNIMPLEMENTED,
+                     Connection, Server, call, frame, messages, wire)
 
 INT32 = (-(2 ** 31), 2 ** 31 - 1)
 SEED = 20
@@ -67,15 +67,17 @@ class Calls(unittest.TestCase):
 
     def test_unknown_fields_of_a_message(self):
         connection = self.connect()
-        more = wire.Call(id=7, method="m", timeout_ms=1, metadata=[wire.Metadata(key="k", value=b"v")], credit=1, body=b"b")
+        metadata = [wire.Metadata(key="k", value=b"v")]
+        more = wire.Call(id=7, method="m", timeout_ms=1, metadata=metadata, credit=1, body=b"b")
         body = messages.AddRequest(a=3, b=4).SerializeToString() + wire.Stream(call=[more]).SerializeToString()
         connection.send(call(1, ADD, body))
         self.assertEqual(messages.AddResponse.FromString(self.expect_end(connection, 1).body).result, 7)
 
     def test_every_combination_of_fields(self):
-        """128 Calls with an id, each with another choice of other fields; and 128 without, which end their connection."""
-        fields = {"method": ADD, "timeout_ms": 60000, "metadata": [wire.Metadata(key="key", value=b"value")], "credit": 3,
-                  "streaming": True, "credit_bytes": 1000, "body": messages.AddRequest(a=1, b=2).SerializeToString()}
+        """128 Calls with an id, each with another choice of other fields; and 128 without, which end theirs."""
+        fields = {"method": ADD, "timeout_ms": 60000, "metadata": [wire.Metadata(key="key", value=b"value")],
+                  "credit": 3, "streaming": True, "credit_bytes": 1000,
+                  "body": messages.AddRequest(a=1, b=2).SerializeToString()}
         connection = self.connect()
         number = 0
         for count in range(len(fields) + 1):
@@ -151,7 +153,8 @@ class Calls(unittest.TestCase):
         connection.end_of_output()
         while connection.next_bytes() is not None:
             pass
-        for options in (["--decode_raw"], [f"--proto_path={PROTO}", "--decode=msgsrv.wire.Stream", "msgsrv/wire.proto"]):
+        decode = [f"--proto_path={PROTO}", "--decode=msgsrv.wire.Stream", "msgsrv/wire.proto"]
+        for options in (["--decode_raw"], decode):
             text = subprocess.run([PROTOC, *options], input=connection.capture, stdout=subprocess.PIPE, check=True,
                                   timeout=GUARD_S).stdout.decode()
             self.assertIn("12" if "--decode_raw" in options else "code: 12", text)

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""msgsrv-client against a server made of Google's runtime: the client's frames parse, and are written again to the same bytes;
-the server's answers, in every form that the runtime gives them, are understood."""
+"""msgsrv-client against a server made of Google's runtime: the client's frames parse, and are written again to the
+same bytes; the server's answers, in every form that the runtime gives them, are understood."""
 import socket
 import subprocess
 import threading
@@ -92,7 +92,8 @@ class Client(unittest.TestCase):
             metadata = [wire.Metadata(key="key", value=b"value")]
             head = wire.Stream(head=[wire.Head(id=request.id, metadata=metadata)]).SerializeToString()
             other = end(id=request.id + 7, code=1)
-            newer = wire.End(id=request.id, metadata=metadata, body=b"\x08\x09").SerializeToString() + b"\xa2\x01\x03new"
+            known = wire.End(id=request.id, metadata=metadata, body=b"\x08\x09")
+            newer = known.SerializeToString() + b"\xa2\x01\x03new"
             return head + frame(1001, b"abc") + other + frame(END, newer)
 
         served = self.run_client(answer, "add", "1", "1")

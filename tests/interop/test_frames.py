@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Frames of every kind with every combination of their fields, serialised by Google's runtime from random values: the server
-reads each, and says so by answering the ping behind it. Those that it may not skip, it refuses as the document says."""
+"""Frames of every kind with every combination of their fields, serialised by Google's runtime from random values: the
+server reads each, and says so by answering the ping behind it. Those that it may not skip, it refuses."""
 import itertools
 import random
 import unittest
@@ -18,8 +18,8 @@ def values(source):
                 for i in range(source.randrange(1, 4))]
     return {"id": source.randrange(FIRST_ID, 2 ** 64), "code": source.randrange(1, 2 ** 32), "message": "text \u20ac",
             "metadata": metadata, "body": bytes(source.randrange(256) for _ in range(source.randrange(1, 300))),
-            "items": source.randrange(1, 2 ** 32), "bytes": source.randrange(1, 2 ** 32), "data": b"d" * source.randrange(1, 65),
-            "last_id": source.randrange(1, 2 ** 64)}
+            "items": source.randrange(1, 2 ** 32), "bytes": source.randrange(1, 2 ** 32),
+            "data": b"d" * source.randrange(1, 65), "last_id": source.randrange(1, 2 ** 64)}
 
 
 def combinations(message, source):
@@ -84,7 +84,8 @@ class Frames(unittest.TestCase):
     def test_random_bytes_as_payloads(self):
         """The server and the runtime agree on what decodes: the one refuses what the other does."""
         source = random.Random(SEED)
-        kinds = [("item", 17, wire.Item), ("end", 18, wire.End), ("cancel", 19, wire.Cancel), ("credit", 20, wire.Credit)]
+        kinds = [("item", 17, wire.Item), ("end", 18, wire.End), ("cancel", 19, wire.Cancel),
+                 ("credit", 20, wire.Credit)]
         disagreements = []
         for _ in range(1500):
             name, number, message = source.choice(kinds)
@@ -100,9 +101,10 @@ class Frames(unittest.TestCase):
 
     @staticmethod
     def almost(message, source):
-        """A message's bytes, some of them changed. Metadata is left out: of a frame without effect the server does not read it."""
+        """A message's bytes, some of them changed; without metadata, which nobody reads of a frame without effect."""
         known = values(source)
-        names = [field.name for field in message.DESCRIPTOR.fields if field.name != "metadata" and source.random() < 0.7]
+        names = [field.name for field in message.DESCRIPTOR.fields
+                 if field.name != "metadata" and source.random() < 0.7]
         while True:
             payload = bytearray(message(**{name: known[name] for name in names}).SerializeToString()[:100])
             for _ in range(source.randrange(3)):
@@ -126,8 +128,9 @@ class Frames(unittest.TestCase):
 
 
 def is_odd(payload):
-    """Whether the runtime is laxer than wire.proto needs: groups, which proto3 does not have, tags of more than 32 bits and
-    varints of more than 64, whose upper bits it drops; or metadata (field 4). Looks no further than the first thing that does not decode."""
+    """Whether the runtime is laxer than wire.proto needs: groups, which proto3 does not have, tags of more than 32 bits
+    and varints of more than 64, whose upper bits it drops; or metadata (field 4). Looks no further than the first
+    thing that does not decode."""
     at = 0
     while at < len(payload):
         tag, at = read_varint(payload, at)

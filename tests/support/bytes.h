@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A growing buffer and protobuf's varints and fields, written by hand so that the tests share no line with lib/wire: a
- * mistake there cannot hide behind the same mistake here. Running out of memory ends the test.
+ * A growing buffer and protobuf's varints and fields, written by hand so that the tests share no line with
+ * lib/wire: a mistake there cannot hide behind the same mistake here. Running out of memory ends the test.
  */
 #ifndef TESTS_SUPPORT_BYTES_H
 #define TESTS_SUPPORT_BYTES_H
@@ -36,7 +36,10 @@ void ts_put_text(ts_bytes *out, uint32_t number, const char *text);
 
 size_t ts_varint_size(uint64_t value);
 
-/* Reads a varint of at most `max` bytes. Returns its bytes, 0 when `size` ends before it, and more than `max` when it is too long. */
+/*
+ * Reads a varint of at most `max` bytes. Returns its bytes, 0 when `size` ends before it, and more than `max`
+ * when it is too long.
+ */
 size_t ts_get_varint(const unsigned char *data, size_t size, size_t max, uint64_t *value);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The service of demo.h. The mutex is never held while a function of the library is called: it may call back at once.
+ * The service of demo.h. The mutex is never held while a function of the library is called: it may call back
+ * at once.
  */
 #include "demo.h"
 
@@ -185,8 +186,7 @@ static msgsrv_status echo(msgsrv_call *call, const messages_EchoMessage *request
     return request->text && request->text[0] == '!' ? command(demo, call, request->text, response) : MSGSRV_OK;
 }
 
-static msgsrv_status add(msgsrv_call *call, const messages_AddRequest *request, messages_AddResponse *response,
-                         void *ctx)
+static msgsrv_status add(msgsrv_call *call, const messages_AddRequest *request, messages_AddResponse *response, void *ctx)
 {
     (void)ctx;
     if (__builtin_add_overflow(request->a, request->b, &response->result))

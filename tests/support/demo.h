@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * messages.Demo for tests. Add adds. Echo sends its text back, unless the text is a command, so that a scripted peer decides
- * itself what its call does:
+ * messages.Demo for tests. Add adds. Echo sends its text back, unless the text is a command, so that a
+ * scripted peer decides itself what its call does:
  *
  *     "!hold ..."           keeps the call until the test releases it; then it is echoed
  *     "!block ..."          waits in the handler until the test releases it or the call is cancelled; then it is echoed

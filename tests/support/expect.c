@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The expectations of peer.h. What came instead is described in the failure, so that it need not be run again to be understood.
+ * The expectations of peer.h. What came instead is described in the failure, so that it need not be run again
+ * to be understood.
  */
 #include "peer.h"
 
@@ -17,7 +18,8 @@ static void describe(const ts_peer *peer, const ts_frame *frame, char *text)
         snprintf(text, TEXT_ROOM, "%s", peer->reset ? "a reset" : "the end of the connection");
         return;
     }
-    n = snprintf(text, TEXT_ROOM, "%s %u id %llu code %u '%.80s' last_id %llu, body of %zu:", ts_frame_name(frame->number),
+    n = snprintf(text, TEXT_ROOM,
+                 "%s %u id %llu code %u '%.80s' last_id %llu, body of %zu:", ts_frame_name(frame->number),
                  frame->number, (unsigned long long)frame->id, frame->code, frame->message,
                  (unsigned long long)frame->last_id, frame->body_size);
     for (size_t i = 0; i < frame->body_size && i < SHOWN_BYTES; i++)
@@ -25,11 +27,11 @@ static void describe(const ts_peer *peer, const ts_frame *frame, char *text)
 }
 
 /* Fails with what was expected and what came. */
-#define FAIL_INSTEAD(peer, frame, format, ...)                             \
-    do {                                                                   \
-        char came_[TEXT_ROOM];                                             \
-        describe(peer, frame, came_);                                      \
-        ts_fail("expected " format ", got %s", __VA_ARGS__, came_);        \
+#define FAIL_INSTEAD(peer, frame, format, ...)                      \
+    do {                                                            \
+        char came_[TEXT_ROOM];                                      \
+        describe(peer, frame, came_);                               \
+        ts_fail("expected " format ", got %s", __VA_ARGS__, came_); \
     } while (0)
 
 const ts_frame *ts_expect_frame_(ts_peer *peer, uint32_t number)

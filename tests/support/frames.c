@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The frames of frames.h. A writer builds the inside of a frame first and then wraps it; the reader walks the fields once,
- * checking what docs/protocol.md asks of writers: fields in the order of their numbers, minimal varints, wire types.
+ * The frames of frames.h. A writer builds the inside of a frame first and then wraps it; the reader walks the
+ * fields once, checking what docs/protocol.md asks of writers: fields in the order of their numbers, minimal
+ * varints, wire types.
  */
 #include "frames.h"
 
-#include <check.h>
 #include <string.h>
+
+#include "guard.h"
 
 enum { TAG_MAX = 5, LENGTH_MAX = 5, VARINT_MAX = 10, LAST_PLAIN = 15 };
 
@@ -222,9 +224,9 @@ static uint64_t take_varint(cursor *in, const char *what)
     uint64_t value = 0;
     size_t size = ts_get_varint(in->at, in->left, VARINT_MAX, &value);
 
-    ck_assert_msg(size > 0 && size <= VARINT_MAX, "the server sent a %s that does not end inside its frame", what);
-    ck_assert_msg(size == ts_varint_size(value), "the server sent a %s of %zu bytes for %llu", what, size,
-                  (unsigned long long)value);
+    TS_CHECK(size > 0 && size <= VARINT_MAX, "the server sent a %s that does not end inside its frame", what);
+    TS_CHECK(size == ts_varint_size(value), "the server sent a %s of %zu bytes for %llu", what, size,
+             (unsigned long long)value);
     in->at += size;
     in->left -= size;
     return value;
@@ -238,17 +240,17 @@ static bool next_field(cursor *in, field *out)
         return false;
     tag = take_varint(in, "tag");
     *out = (field){.number = (uint32_t)(tag >> 3), .wire_type = (unsigned)(tag & 7)};
-    ck_assert_msg(out->number >= in->last, "the server sent field %u behind field %u", out->number, in->last);
+    TS_CHECK(out->number >= in->last, "the server sent field %u behind field %u", out->number, in->last);
     in->last = out->number;
     out->value = take_varint(in, "value");
     if (out->wire_type == TS_LENGTH) {
-        ck_assert_msg(out->value <= in->left, "the server sent a field of %llu bytes where %zu are left",
-                      (unsigned long long)out->value, in->left);
+        TS_CHECK(out->value <= in->left, "the server sent a field of %llu bytes where %zu are left",
+                 (unsigned long long)out->value, in->left);
         out->data = in->at;
         in->at += out->value;
         in->left -= out->value;
     } else {
-        ck_assert_msg(out->wire_type == TS_VARINT, "the server sent wire type %u", out->wire_type);
+        TS_CHECK(out->wire_type == TS_VARINT, "the server sent wire type %u", out->wire_type);
     }
     return true;
 }
@@ -259,16 +261,16 @@ static void read_metadata(ts_frame *frame, const field *entry)
     ts_entry *out;
     field part;
 
-    ck_assert_uint_lt(frame->metadata_count, TS_METADATA_ROOM);
+    TS_CHECK(frame->metadata_count < TS_METADATA_ROOM, "the server sent more than %d metadata entries", TS_METADATA_ROOM);
     out = &frame->metadata[frame->metadata_count++];
     *out = (ts_entry){.value = (const unsigned char *)""};
     while (next_field(&in, &part)) {
-        ck_assert_uint_eq(part.wire_type, TS_LENGTH);
+        TS_CHECK(part.wire_type == TS_LENGTH, "the server sent metadata of wire type %u", part.wire_type);
         if (part.number == 1) {
-            ck_assert_uint_lt(part.value, TS_KEY_ROOM);
+            TS_CHECK(part.value < TS_KEY_ROOM, "the server sent a key of %llu bytes", (unsigned long long)part.value);
             memcpy(out->key, part.data, part.value);
         } else {
-            ck_assert_uint_eq(part.number, 2);
+            TS_CHECK(part.number == 2, "the server sent field %u in a Metadata", part.number);
             out->value = part.data;
             out->size = part.value;
         }
@@ -277,7 +279,7 @@ static void read_metadata(ts_frame *frame, const field *entry)
 
 static void read_text(ts_frame *frame, const field *text)
 {
-    ck_assert_uint_lt(text->value, TS_MESSAGE_ROOM);
+    TS_CHECK(text->value < TS_MESSAGE_ROOM, "the server sent a text of %llu bytes", (unsigned long long)text->value);
     memcpy(frame->message, text->data, text->value);
     frame->message[text->value] = '\0';
 }
@@ -286,7 +288,7 @@ static void read_id(ts_frame *frame, const field *part)
 {
     frame->id = part->value;
     frame->has_id = true;
-    ck_assert_msg(part->value > 0, "the server sent an id of 0 in a frame %s", ts_frame_name(frame->number));
+    TS_CHECK(part->value > 0, "the server sent an id of 0 in a frame %s", ts_frame_name(frame->number));
 }
 
 static void read_body(ts_frame *frame, const field *part)
@@ -345,13 +347,13 @@ static void read_inside(ts_frame *frame)
     cursor in = {frame->payload, frame->payload_size, 0};
     field part;
 
-    ck_assert_msg(frame->number >= TS_ITEM && frame->number <= TS_HEAD && frame->number != TS_CANCEL,
-                  "the server sent a frame of number %u", frame->number);
+    TS_CHECK(frame->number >= TS_ITEM && frame->number <= TS_HEAD && frame->number != TS_CANCEL,
+             "the server sent a frame of number %u", frame->number);
     while (next_field(&in, &part))
-        ck_assert_msg(read_part(frame, &part), "the server sent field %u of wire type %u in a frame %s", part.number,
-                      part.wire_type, ts_frame_name(frame->number));
-    ck_assert_msg(frame->number == TS_END || frame->has_id || frame->number > TS_CREDIT,
-                  "the server sent a frame %s without an id", ts_frame_name(frame->number));
+        TS_CHECK(read_part(frame, &part), "the server sent field %u of wire type %u in a frame %s", part.number,
+                 part.wire_type, ts_frame_name(frame->number));
+    TS_CHECK(frame->number == TS_END || frame->has_id || frame->number > TS_CREDIT,
+             "the server sent a frame %s without an id", ts_frame_name(frame->number));
 }
 
 size_t ts_frame_read(const unsigned char *data, size_t size, ts_frame *frame)
@@ -362,13 +364,13 @@ size_t ts_frame_read(const unsigned char *data, size_t size, ts_frame *frame)
 
     if (!tag_size)
         return 0;
-    ck_assert_msg(tag_size <= TAG_MAX && tag_size == ts_varint_size(tag), "the server sent a tag of %zu bytes", tag_size);
-    ck_assert_msg((tag & 7) == TS_LENGTH, "the server sent wire type %u", (unsigned)(tag & 7));
+    TS_CHECK(tag_size <= TAG_MAX && tag_size == ts_varint_size(tag), "the server sent a tag of %zu bytes", tag_size);
+    TS_CHECK((tag & 7) == TS_LENGTH, "the server sent wire type %u", (unsigned)(tag & 7));
     length_size = ts_get_varint(data + tag_size, size - tag_size, LENGTH_MAX, &length);
     if (!length_size)
         return 0;
-    ck_assert_msg(length_size <= LENGTH_MAX && length_size == ts_varint_size(length),
-                  "the server sent a length of %zu bytes", length_size);
+    TS_CHECK(length_size <= LENGTH_MAX && length_size == ts_varint_size(length),
+             "the server sent a length of %zu bytes", length_size);
     if (size - tag_size - length_size < length)
         return 0;
     memset(frame, 0, offsetof(ts_frame, metadata));
@@ -387,8 +389,7 @@ size_t ts_frame_read(const unsigned char *data, size_t size, ts_frame *frame)
 
 const char *ts_frame_name(uint32_t number)
 {
-    static const char *const names[] = {"Call", "Item", "End",    "Cancel", "Credit",
-                                        "Ping", "Pong", "GoAway", "Head"};
+    static const char *const names[] = {"Call", "Item", "End", "Cancel", "Credit", "Ping", "Pong", "GoAway", "Head"};
 
     if (number <= LAST_PLAIN)
         return "plain";

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The frames of the native wire (docs/protocol.md), written and read by hand and apart from lib/wire. The writers put whatever
- * a test asks for; the reader is strict: it fails the test for anything that the document does not let a server write.
+ * The frames of the native wire (docs/protocol.md), written and read by hand and apart from lib/wire. The
+ * writers put whatever a test asks for; the reader is strict: it fails the test for anything that the
+ * document does not let a server write.
  */
 #ifndef TESTS_SUPPORT_FRAMES_H
 #define TESTS_SUPPORT_FRAMES_H

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The guard of guard.h. The remembered place belongs to the test's own thread; helpers are called from no other.
+ * The guard of guard.h. The remembered place belongs to the test's own thread; helpers are called from no
+ * other.
  */
 #include "guard.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Waiting in tests: always for an event, with one guard that only a failing test ever reaches. Also the place from which a
- * helper was called, so that a failure inside a helper names the test's line.
+ * Waiting in tests: always for an event, with one guard that only a failing test ever reaches. Also the place
+ * from which a helper was called, so that a failure inside a helper names the test's line.
  */
 #ifndef TESTS_SUPPORT_GUARD_H
 #define TESTS_SUPPORT_GUARD_H
@@ -21,6 +21,16 @@ int ts_at(const char *file, int line);
 
 /* Ends the test with a text that names the remembered caller. */
 void ts_fail(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
+
+/*
+ * For what is checked often: unlike Check's own assertions it costs nothing when it holds (those write to a
+ * pipe each time).
+ */
+#define TS_CHECK(condition, ...)  \
+    do {                          \
+        if (!(condition))         \
+            ts_fail(__VA_ARGS__); \
+    } while (0)
 
 /* A time that ends a wait. */
 uint64_t ts_now_ms(void); /* monotonic */

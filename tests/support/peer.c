@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The socket of peer.h: connecting, sending and receiving. Sockets are non-blocking; poll(2) waits. While sending, whatever
- * comes is taken in, so that a test and a server that both write can never block each other, unless the test wants that.
+ * The socket of peer.h: connecting, sending and receiving. Sockets are non-blocking; poll(2) waits. While
+ * sending, whatever comes is taken in, so that a test and a server that both write can never block each
+ * other, unless the test wants that.
  */
 #include "peer.h"
 

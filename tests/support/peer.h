@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A scripted peer: one socket on which a test sends exact bytes and reads exact frames. It is a client (ts_peer_connect) or the
- * server's side of a connection that a client under test opens (ts_listener). No thread; every wait has a guard.
+ * A scripted peer: one socket on which a test sends exact bytes and reads exact frames. It is a client
+ * (ts_peer_connect) or the server's side of a connection that a client under test opens (ts_listener). No
+ * thread; every wait has a guard.
  */
 #ifndef TESTS_SUPPORT_PEER_H
 #define TESTS_SUPPORT_PEER_H
@@ -11,12 +12,12 @@
 
 typedef struct ts_peer {
     int fd;
-    ts_bytes in;     /* what was received; [taken, size) is not read yet */
+    ts_bytes in; /* what was received; [taken, size) is not read yet */
     size_t taken;
-    bool ended;      /* the other side has sent its last byte */
-    bool reset;      /* ... or the connection was reset */
-    bool deaf;       /* a test sets it: nothing is received while sending, so that the other side's output fills up */
-    ts_frame frame;  /* the last one that ts_peer_next() read; a view into `in` */
+    bool ended;     /* the other side has sent its last byte */
+    bool reset;     /* ... or the connection was reset */
+    bool deaf;      /* a test sets it: nothing is received while sending, so that the other side's output fills up */
+    ts_frame frame; /* the last one that ts_peer_next() read; a view into `in` */
 } ts_peer;
 
 /* Connects to "tcp://127.0.0.1:port", "unix:///path" or "unix:@name". */
@@ -26,7 +27,10 @@ ts_peer *ts_peer_try_connect(const char *url);   /* NULL when nobody listens the
 void ts_peer_free(ts_peer *peer);                /* closes; NULL is legal */
 void ts_peer_reset(ts_peer *peer);               /* closes with a reset (TCP), and frees */
 
-/* Sends all of it; what comes meanwhile is kept for reading, unless `deaf`. False when the other side has closed. */
+/*
+ * Sends all of it; what comes meanwhile is kept for reading, unless `deaf`. False when the other side has
+ * closed.
+ */
 bool ts_peer_try_send(ts_peer *peer, const void *data, size_t size);
 void ts_peer_send_raw(ts_peer *peer, const void *data, size_t size); /* fails the test when it does not go */
 void ts_peer_send(ts_peer *peer, ts_bytes *bytes);                   /* the same, and empties `bytes` */
@@ -45,7 +49,8 @@ void ts_peer_fill(ts_peer *peer, size_t size);
 void ts_peer_look(ts_peer *peer);
 
 /*
- * Expectations. Each takes the next frame and prints what came instead. They return the frame, so that a test can look further.
+ * Expectations. Each takes the next frame and prints what came instead. They return the frame, so that a test
+ * can look further.
  */
 const ts_frame *ts_expect_frame_(ts_peer *peer, uint32_t number);
 const ts_frame *ts_expect_end_(ts_peer *peer, uint64_t id, uint32_t code);

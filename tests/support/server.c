@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The server of server.h, on the public API alone. TS_LOG=1 in the environment prints its log, to find out why a test fails.
+ * The server of server.h, on the public API alone. TS_LOG=1 in the environment prints its log, to find out
+ * why a test fails.
  */
 #include "server.h"
 

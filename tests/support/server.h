@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A server in the test's own process, with a thread of its own, serving demo.h and its plain messages on a free port; what it
- * counts; and a bystander: a second connection that must be served whatever another one does.
+ * A server in the test's own process, with a thread of its own, serving demo.h and its plain messages on a
+ * free port; what it counts; and a bystander: a second connection that must be served whatever another one
+ * does.
  */
 #ifndef TESTS_SUPPORT_SERVER_H
 #define TESTS_SUPPORT_SERVER_H
@@ -14,18 +15,18 @@
 /* Zero members are the defaults. */
 typedef struct ts_setup {
     msgsrv_server_options options;
-    const char *url;     /* default "tcp://127.0.0.1:0" */
-    bool blocking;       /* Echo runs on the worker pool */
-    bool no_service;     /* nothing is registered */
-    bool no_plain;       /* nothing is bound to plain messages */
-    bool not_started;    /* the test starts it */
+    const char *url;  /* default "tcp://127.0.0.1:0" */
+    bool blocking;    /* Echo runs on the worker pool */
+    bool no_service;  /* nothing is registered */
+    bool no_plain;    /* nothing is bound to plain messages */
+    bool not_started; /* the test starts it */
 } ts_setup;
 
 typedef struct ts_server {
     msgsrv_server *handle;
-    const char *url;     /* with the real port */
+    const char *url; /* with the real port */
     ts_demo *demo;
-    ts_peer *bystander;  /* NULL until it was needed */
+    ts_peer *bystander; /* NULL until it was needed */
     uint64_t bystander_id;
     atomic_uint log_lines; /* warnings and errors */
 } ts_server;
@@ -40,21 +41,21 @@ msgsrv_stats ts_stats(const ts_server *server);
 uint64_t ts_refused(const ts_server *server, msgsrv_refusal refusal);
 
 /*
- * Waits until a member of the stats compares so with a value: ts_wait_stat(server, reads_paused, >=, 1). Counters may be a moment
- * behind what a peer already sees, so they are waited for, never just read.
+ * Waits until a member of the stats compares so with a value: ts_wait_stat(server, reads_paused, >=, 1).
+ * Counters may be a moment behind what a peer already sees, so they are waited for, never just read.
  */
-#define ts_wait_stat(server, member, op, value)                                                                       \
-    do {                                                                                                              \
-        uint64_t until_ = ts_guard();                                                                                 \
-        for (;;) {                                                                                                    \
-            uint64_t is_ = ts_stats(server).member, want_ = (value);                                                  \
-            if (is_ op want_)                                                                                         \
-                break;                                                                                                \
-            if (ts_now_ms() >= until_)                                                                                \
-                (void)TS_HERE, ts_fail("waited in vain for %s %s %llu: it is %llu", #member, #op,                     \
-                                       (unsigned long long)want_, (unsigned long long)is_);                           \
-            ts_nap();                                                                                                 \
-        }                                                                                                             \
+#define ts_wait_stat(server, member, op, value)                                                   \
+    do {                                                                                          \
+        uint64_t until_ = ts_guard();                                                             \
+        for (;;) {                                                                                \
+            uint64_t is_ = ts_stats(server).member, want_ = (value);                              \
+            if (is_ op want_)                                                                     \
+                break;                                                                            \
+            if (ts_now_ms() >= until_)                                                            \
+                (void)TS_HERE, ts_fail("waited in vain for %s %s %llu: it is %llu", #member, #op, \
+                                       (unsigned long long)want_, (unsigned long long)is_);       \
+            ts_nap();                                                                             \
+        }                                                                                         \
     } while (0)
 
 /* Waits until a refusal was counted exactly so often. */
@@ -71,8 +72,8 @@ void ts_expect_others_served_(ts_server *server);
 #define ts_expect_others_served(...) (TS_HERE, ts_expect_others_served_(__VA_ARGS__))
 
 /*
- * Sends bytes so that the server reads each chunk apart: waits for it to have counted a chunk before the next is sent. No other
- * connection may send meanwhile.
+ * Sends bytes so that the server reads each chunk apart: waits for it to have counted a chunk before the next
+ * is sent. No other connection may send meanwhile.
  */
 void ts_send_in_chunks(ts_server *server, ts_peer *peer, const ts_bytes *bytes, size_t chunk);
 void ts_send_split(ts_server *server, ts_peer *peer, const ts_bytes *bytes, size_t at);

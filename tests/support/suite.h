@@ -10,11 +10,11 @@
 
 int ts_run(const char *name, const TTest *const *tests, size_t count);
 
-#define TS_MAIN(name, ...)                                                \
-    int main(void)                                                        \
-    {                                                                     \
-        const TTest *const tests_[] = {__VA_ARGS__};                      \
-        return ts_run(name, tests_, sizeof(tests_) / sizeof(*tests_));    \
+#define TS_MAIN(name, ...)                                             \
+    int main(void)                                                     \
+    {                                                                  \
+        const TTest *const tests_[] = {__VA_ARGS__};                   \
+        return ts_run(name, tests_, sizeof(tests_) / sizeof(*tests_)); \
     }
 
 #endif
