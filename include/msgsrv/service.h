@@ -131,8 +131,9 @@ MSGSRV_API msgsrv_status msgsrv_server_register(msgsrv_server *server, const msg
  * @param held  consumed, also on failure
  * @param method  the call's own; another one is #MSGSRV_INVALID_ARGUMENT, and the call is answered #MSGSRV_INTERNAL
  * @param response  of the method's response type; borrowed during the call
- * @return #MSGSRV_OK when handed to the loop; #MSGSRV_CANCELLED when nobody waits for it any more; #MSGSRV_INVALID_ARGUMENT or
- *         #MSGSRV_RESOURCE_EXHAUSTED when the response does not encode: the call is then answered #MSGSRV_INTERNAL
+ * @return #MSGSRV_OK when handed to the loop; #MSGSRV_CANCELLED when nobody waits for it any more; #MSGSRV_INVALID_ARGUMENT
+ *         when the response does not encode: the call is then answered #MSGSRV_INTERNAL; #MSGSRV_RESOURCE_EXHAUSTED over the message
+ *         limit or without memory: the call is answered the same
  */
 MSGSRV_API msgsrv_status msgsrv_held_reply(msgsrv_held *held, const msgsrv_method *method, const void *response);
 

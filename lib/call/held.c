@@ -112,7 +112,7 @@ msgsrv_status msgsrv_held_reply(msgsrv_held *held, const msgsrv_method *method, 
         status = msi_error(&error, MSGSRV_INVALID_ARGUMENT, "the answer of another method, %s", method->path);
     else
         status = msi_encode(method->response, &call->response_traits, response, call->max_message, &held->body, &error);
-    held->code = status ? MSGSRV_INTERNAL : MSGSRV_OK;
+    held->code = status && status != MSGSRV_RESOURCE_EXHAUSTED ? MSGSRV_INTERNAL : status;
     if (status)
         memcpy(held->text, error.text, sizeof held->text);
     msgsrv_status handed = hand_over(held);

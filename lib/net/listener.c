@@ -199,6 +199,8 @@ static msgsrv_status listen_unix(const char *url, const msi_url *parsed, const m
     if (fd < 0)
         return system_error(url, "listen on", error);
     msgsrv_status status = add_or_close(list, fd, error);
+    if (status)
+        (void)unlink(address.sun_path);
     struct stat info;
     if (status == MSGSRV_OK && stat(address.sun_path, &info) == 0) {
         memcpy((*list)->path, parsed->path, length + 1);

@@ -51,7 +51,7 @@ static bool write_end(msgsrv_call *call, const msi_final *final, msi_buf *out)
         return true;
     msi_log_line(&call->host->loop->log, MSGSRV_LOG_ERROR, "%s: the response cannot be sent: %s", call->description->path,
                  error.text);
-    msi_final instead = {MSGSRV_INTERNAL, error.text, final->trailer};
+    msi_final instead = {msi_native_failure(status), error.text, final->trailer};
     return msi_end_put(out, id, &instead);
 }
 
@@ -110,8 +110,7 @@ static msgsrv_status take_metadata(msi_native_session *session, const msi_frame 
     const uint8_t *at = NULL;
     msi_view key;
     msi_view value;
-    bool bad = false;
-    while (msi_frame_metadata(frame, &at, &key, &value, &bad)) {
+    while (msi_frame_metadata(frame, &at, &key, &value)) {
         if (key.size == 14 && memcmp(key.data, "msgsrv-require", 14) == 0)
             return msi_error(error, MSGSRV_UNIMPLEMENTED, "this server does not know what the call requires: \"%.*s\"",
                              (int)(value.size < 64 ? value.size : 64), (const char *)value.data);
@@ -120,7 +119,7 @@ static msgsrv_status take_metadata(msi_native_session *session, const msi_frame 
         if (status)
             return status;
     }
-    return bad ? msi_error(error, MSGSRV_INVALID_ARGUMENT, "a metadata entry does not decode") : MSGSRV_OK;
+    return MSGSRV_OK;
 }
 
 /* What can be refused before there is a call; true when it was. */

@@ -80,14 +80,13 @@ static msgsrv_status take_metadata(msi_client_session *session, const msi_frame 
     const uint8_t *at = NULL;
     msi_view key;
     msi_view value;
-    bool bad = false;
-    while (msi_frame_metadata(frame, &at, &key, &value, &bad)) {
+    while (msi_frame_metadata(frame, &at, &key, &value)) {
         msgsrv_status status =
             msi_metadata_receive(set, key.data, key.size, value.data, value.size, session->limits->max_metadata, error);
         if (status)
             return status;
     }
-    return bad ? msi_error(error, MSGSRV_INVALID_ARGUMENT, "a metadata entry from the server does not decode") : MSGSRV_OK;
+    return MSGSRV_OK;
 }
 
 static void end_here(msi_client_session *session, msi_client_call *call, msgsrv_status code, const char *text)
@@ -182,7 +181,7 @@ static void on_frame(msi_client_session *session, uint32_t number, const msi_fra
     case MSI_FRAME_PING:
         on_ping(session, frame);
         break;
-    default: /* frames of streams, and of the future */
+    default: /* frames of streams */
         break;
     }
 }
@@ -224,13 +223,13 @@ static size_t take_frame(msi_client_session *session, const uint8_t *data, size_
             bad_head(session, data[0]);
         return 0;
     }
-    if (head.number < MSI_FRAME_CALL || head.number == MSI_FRAME_CALL) {
+    if (head.number <= MSI_FRAME_CALL) {
         broken(session, "a frame that no server sends");
         return 0;
     }
     if (head.length > session->limits->max_message + MSI_FRAME_SLACK) {
         bool has_id = head.number == MSI_FRAME_END || head.number == MSI_FRAME_ITEM;
-        if (!has_id || head.length > MSI_MESSAGE_CEILING + MSI_FRAME_SLACK) {
+        if (!has_id || head.length > MSI_MESSAGE_CEILING) {
             broken(session, "a frame over the limit");
             return 0;
         }
@@ -241,6 +240,8 @@ static size_t take_frame(msi_client_session *session, const uint8_t *data, size_
         msi_conn_need(session->conn, whole);
         return 0;
     }
+    if (head.number > MSI_FRAME_HEAD)
+        return whole; /* of the future */
     msi_frame frame;
     if (!msi_frame_get(head.number, data + head.size, head.length, &frame)) {
         broken(session, "a frame that does not decode");

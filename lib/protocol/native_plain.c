@@ -21,7 +21,7 @@ static bool write_answer(msgsrv_call *call, const msi_final *final, msi_buf *out
         return true;
     msi_log_line(&call->host->loop->log, MSGSRV_LOG_ERROR, "%s: the response cannot be sent: %s", call->description->path,
                  error.text);
-    return msi_end_put(out, 0, &(msi_final){MSGSRV_INTERNAL, error.text, NULL});
+    return msi_end_put(out, 0, &(msi_final){msi_native_failure(status), error.text, NULL});
 }
 
 static void unlist(msi_native_session *session, msgsrv_call *call)

@@ -268,7 +268,7 @@ static verdict judge(msi_native_session *session, const msi_head *head, const ui
                                                                : MSI_FRAME_SLACK;
     if (head->length <= limit)
         return TAKE;
-    if (has_body && head->length <= MSI_MESSAGE_CEILING + MSI_FRAME_SLACK) {
+    if (has_body && head->length <= MSI_MESSAGE_CEILING) {
         if (!skip_call(session, head, payload, size))
             return WAIT;
         return session->ended ? REFUSED : SKIP;

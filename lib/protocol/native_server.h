@@ -64,4 +64,10 @@ void msi_native_put(msi_native_session *session, bool written);
 /* Appends a call's response to an open frame and closes it. On failure the buffer is as it was before the frame. */
 msgsrv_status msi_native_append(msgsrv_call *call, msi_buf *out, const msi_open_frame *open, msgsrv_error *error);
 
+/* What a call ends with whose response cannot be sent: a limit or memory, or else a handler's mistake. */
+static inline msgsrv_status msi_native_failure(msgsrv_status status)
+{
+    return status == MSGSRV_RESOURCE_EXHAUSTED ? status : MSGSRV_INTERNAL;
+}
+
 #endif

@@ -121,6 +121,7 @@ static void destroy(msgsrv_client *client)
     msi_client_end_all(client, MSGSRV_CANCELLED, "the client was freed");
     msi_loop_run_posts(&client->loop);
     msi_client_end_all(client, MSGSRV_CANCELLED, "the client was freed");
+    msi_conns_turn(&client->loop); /* servers are told of the cancelled calls */
     msi_client_connect_release(client);
     client->loop.work_left = false;
     msi_loop_leave(&client->loop, before);

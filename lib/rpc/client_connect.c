@@ -115,6 +115,7 @@ static void send_entry(msgsrv_client *client, msi_client_entry *entry)
         /* A ping: its place in the stream is now. */
         uint64_t handle = entry->node.id;
         entry->pinged_at = msi_now();
+        entry->pinged_on = client->session;
         if (!client->protocol->ping(client->session, (const uint8_t *)&handle, sizeof handle))
             fail(entry, "no memory");
         return;
@@ -209,7 +210,7 @@ static void on_pong(void *arg, msi_view data)
 }
 
 /* Pings that were on a lost connection have no other place to wait. */
-static void fail_pings(msgsrv_client *client, const char *reason)
+static void fail_pings(msgsrv_client *client, const msi_client_session *session, const char *reason)
 {
     bool found = true;
     while (found) {
@@ -217,7 +218,7 @@ static void fail_pings(msgsrv_client *client, const char *reason)
         for (size_t i = 0; i < client->calls.size && !found; i++) {
             for (msi_idnode *node = client->calls.buckets[i]; node && !found; node = node->next) {
                 msi_client_entry *entry = (msi_client_entry *)(void *)((char *)node - offsetof(msi_client_entry, node));
-                if (!entry->method && !entry->waiting && !entry->ended) {
+                if (!entry->method && entry->pinged_on == session && !entry->ended) {
                     fail(entry, reason);
                     found = true;
                 }
@@ -232,11 +233,11 @@ static void on_lost(void *arg, msi_client_session *session, bool heard, const ch
     forget_session(client, session);
     if (heard)
         client->backoff_ms = client->options.backoff_min_ms;
+    fail_pings(client, session, reason);
     if (client->session != session)
         return;
     client->session = NULL;
     client->state = MSI_CLIENT_IDLE;
-    fail_pings(client, reason);
     /* A server that accepts and says nothing is as bad as none: its connections do not come back without a pause. */
     if (!heard)
         back_off(client, reason);

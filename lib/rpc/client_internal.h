@@ -46,6 +46,7 @@ typedef struct msi_client_entry {
     bool ended;
     unsigned sent;               /* how often it went out */
     uint64_t pinged_at;
+    const msi_client_session *pinged_on; /* a ping's connection */
     msgsrv_error error;          /* the final status */
     msi_type_traits traits;      /* of the response */
     _Alignas(max_align_t) unsigned char response[];

@@ -17,6 +17,7 @@ static msi_method *find(void *services, const uint8_t *path, size_t size)
 static void misused(msgsrv_call *call, const char *what)
 {
     msi_log_line(&call->host->loop->log, MSGSRV_LOG_ERROR, "%s: %s", call->description->path, what);
+    atomic_store(&call->cancelled, MSGSRV_CANCELLED); /* a hold that is out learns that nobody waits for it */
     msi_call_end(call, MSGSRV_INTERNAL, what);
 }
 

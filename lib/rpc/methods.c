@@ -17,7 +17,7 @@ typedef struct msi_service_copy {
 static int compare(const uint8_t *path, size_t size, const msi_method *method)
 {
     size_t shorter = size < method->path_size ? size : method->path_size;
-    int order = memcmp(path, method->description->path, shorter);
+    int order = shorter ? memcmp(path, method->description->path, shorter) : 0;
     return order ? order : (size > method->path_size) - (size < method->path_size);
 }
 

@@ -59,8 +59,8 @@ static msgsrv_status check_message(check *state, const msgsrv_message_type *type
     for (const uint8_t *at = data.data; at < end;) {
         msi_wire_field found;
         at = msi_wire_field_get(at, end, &found);
-        if (!at)
-            return MSGSRV_OK; /* malformed or a group: nanopb says what it thinks of it */
+        if (!at) /* groups, too; nanopb is more lenient with what it skips */
+            return msi_error(state->error, MSGSRV_INVALID_ARGUMENT, "%s: malformed protobuf", type->name);
         const msgsrv_field *field = msi_field_find(type, found.number);
         if (!field || found.type != MSI_WIRE_BYTES)
             continue;

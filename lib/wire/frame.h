@@ -70,11 +70,8 @@ bool msi_frame_get(uint32_t number, const uint8_t *payload, size_t size, msi_fra
 /* Reads only the id, which must be the first field. 1: read; 0: cut off; -1: something else is first. */
 int msi_frame_first_id(const uint8_t *payload, size_t size, uint64_t *id);
 
-/*
- * Reads a frame's metadata entry by entry: `at` begins as NULL and is moved. false after the last one, or when one does not decode,
- * which sets *bad.
- */
-bool msi_frame_metadata(const msi_frame *frame, const uint8_t **at, msi_view *key, msi_view *value, bool *bad);
+/* Reads the metadata of a frame that decodes, entry by entry: `at` begins as NULL and is moved. false after the last one. */
+bool msi_frame_metadata(const msi_frame *frame, const uint8_t **at, msi_view *key, msi_view *value);
 
 /* A frame whose body is being appended; between msi_*_open() and msi_frame_close(). */
 typedef struct msi_open_frame {

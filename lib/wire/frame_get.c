@@ -51,6 +51,34 @@ static bool text_ok(msi_view text)
     return msi_text_check(text.data, text.size) != MSI_TEXT_NOT_UTF8;
 }
 
+/* A metadata entry's key and value. */
+static bool get_entry(msi_view entry, msi_view *key, msi_view *value)
+{
+    *key = (msi_view){entry.data, 0};
+    *value = (msi_view){entry.data, 0};
+    const uint8_t *end = entry.data + entry.size;
+    for (const uint8_t *at = entry.data; at < end;) {
+        msi_wire_field field;
+        at = msi_wire_field_get(at, end, &field);
+        if (!at)
+            return false;
+        if (field.type == MSI_WIRE_BYTES && field.number == 1)
+            *key = field.bytes;
+        else if (field.type == MSI_WIRE_BYTES && field.number == 2)
+            *value = field.bytes;
+    }
+    return text_ok(*key);
+}
+
+/* Entries are only counted here, and read again by msi_frame_metadata(); but a frame with a bad one does not decode. */
+static bool count_entry(msi_view entry, msi_frame *frame)
+{
+    msi_view key;
+    msi_view value;
+    frame->metadata_count++;
+    return get_entry(entry, &key, &value);
+}
+
 static bool get_call(const msi_wire_field *field, msi_frame *frame)
 {
     if (field->type == MSI_WIRE_BYTES) {
@@ -59,8 +87,7 @@ static bool get_call(const msi_wire_field *field, msi_frame *frame)
             frame->method = field->bytes;
             return text_ok(field->bytes);
         case 4:
-            frame->metadata_count++;
-            break;
+            return count_entry(field->bytes, frame);
         case MSI_FRAME_BODY:
             frame->body = field->bytes;
             frame->has_body = true;
@@ -105,9 +132,9 @@ static bool get_reply(const msi_wire_field *field, msi_frame *frame)
             frame->message = field->bytes;
             return text_ok(field->bytes);
         }
-        if (field->number == 4) {
-            frame->metadata_count++;
-        } else if (field->number == MSI_FRAME_BODY) {
+        if (field->number == 4)
+            return count_entry(field->bytes, frame);
+        if (field->number == MSI_FRAME_BODY) {
             frame->body = field->bytes;
             frame->has_body = true;
         }
@@ -178,25 +205,7 @@ int msi_frame_first_id(const uint8_t *payload, size_t size, uint64_t *id)
     return size > 10 ? -1 : 0;
 }
 
-static bool get_entry(msi_view entry, msi_view *key, msi_view *value)
-{
-    *key = (msi_view){entry.data, 0};
-    *value = (msi_view){entry.data, 0};
-    const uint8_t *end = entry.data + entry.size;
-    for (const uint8_t *at = entry.data; at < end;) {
-        msi_wire_field field;
-        at = msi_wire_field_get(at, end, &field);
-        if (!at)
-            return false;
-        if (field.type == MSI_WIRE_BYTES && field.number == 1)
-            *key = field.bytes;
-        else if (field.type == MSI_WIRE_BYTES && field.number == 2)
-            *value = field.bytes;
-    }
-    return text_ok(*key);
-}
-
-bool msi_frame_metadata(const msi_frame *frame, const uint8_t **at, msi_view *key, msi_view *value, bool *bad)
+bool msi_frame_metadata(const msi_frame *frame, const uint8_t **at, msi_view *key, msi_view *value)
 {
     const uint8_t *place = *at ? *at : frame->payload.data;
     const uint8_t *end = frame->payload.data + frame->payload.size;
@@ -205,13 +214,9 @@ bool msi_frame_metadata(const msi_frame *frame, const uint8_t **at, msi_view *ke
         place = msi_wire_field_get(place, end, &field);
         if (!place)
             break;
-        if (field.number != 4 || field.type != MSI_WIRE_BYTES)
-            continue;
         *at = place;
-        if (get_entry(field.bytes, key, value))
-            return true;
-        *bad = true;
-        return false;
+        if (field.number == 4 && field.type == MSI_WIRE_BYTES)
+            return get_entry(field.bytes, key, value);
     }
     return false;
 }

@@ -186,7 +186,7 @@ END_TEST
 
 START_TEST(without_a_first_byte_a_connection_is_closed)
 {
-    ts_setup setup = {.options = {.first_byte_timeout_ms = 40}};
+    ts_setup setup = {.options = {.first_byte_timeout_ms = 400}};
     ts_server *server = ts_server_new(&setup);
     ts_peer *silent[3];
 
@@ -205,7 +205,7 @@ END_TEST
 /* The limit is of the first byte alone: one that has sent something may be silent as long as it likes. */
 START_TEST(the_first_byte_timeout_ends_with_the_first_byte)
 {
-    ts_setup setup = {.options = {.first_byte_timeout_ms = 40}};
+    ts_setup setup = {.options = {.first_byte_timeout_ms = 400}};
     ts_server *server = ts_server_new(&setup);
     ts_peer *old = ts_server_connect(server), *silent;
     ts_bytes out = {0};

@@ -113,7 +113,7 @@ END_TEST
 /* Slow is not standing still: each timeout sees some of it go. A Unix socket's buffer frees as it is read. */
 START_TEST(a_reader_that_makes_progress_is_not_closed)
 {
-    enum { TICK_MS = 300, TIMEOUT_MS = 5 * TICK_MS, TICKS = 10, STEP = 64 * KIB };
+    enum { TICK_MS = 200, TIMEOUT_MS = 10 * TICK_MS, TICKS = 12, STEP = 48 * KIB };
     ts_setup setup = {
         .options = {.max_output = 512 * KIB, .output_timeout_ms = TIMEOUT_MS, .first_byte_timeout_ms = TICK_MS}};
     ts_server *server;
@@ -232,7 +232,7 @@ END_TEST
 /* Longer than the timeout in all, but 32 KiB in each. */
 START_TEST(a_frame_that_makes_progress_is_served)
 {
-    enum { TICK_MS = 200, TIMEOUT_MS = 4 * TICK_MS, STEP = 32 * KIB, TEXT = 8 * STEP };
+    enum { TICK_MS = 200, TIMEOUT_MS = 10 * TICK_MS, STEP = 32 * KIB, TEXT = 12 * STEP };
     ts_setup setup = {.options = {.frame_timeout_ms = TIMEOUT_MS, .first_byte_timeout_ms = TICK_MS}};
     ts_server *server = ts_server_new(&setup);
     ts_peer *peer = ts_server_connect(server);
@@ -257,7 +257,7 @@ END_TEST
 /* A connection between two frames may be silent as long as it likes. */
 START_TEST(silence_between_frames_is_no_slow_frame)
 {
-    ts_setup setup = {.options = {.frame_timeout_ms = 20, .first_byte_timeout_ms = 40}};
+    ts_setup setup = {.options = {.frame_timeout_ms = 100, .first_byte_timeout_ms = 300}};
     ts_server *server = ts_server_new(&setup);
     ts_peer *peer = ts_server_connect(server);
     ts_bytes out = {0};
@@ -278,7 +278,7 @@ END_TEST
 /* While the server itself does not read, the peer's frame is not to blame. */
 START_TEST(timers_stand_still_while_we_do_not_read)
 {
-    ts_setup setup = {.options = {.plain_max_calls = 1, .frame_timeout_ms = 500, .first_byte_timeout_ms = 250}};
+    ts_setup setup = {.options = {.plain_max_calls = 1, .frame_timeout_ms = 2000, .first_byte_timeout_ms = 600}};
     ts_server *server = ts_server_new(&setup);
     ts_peer *peer = ts_server_connect(server);
     ts_bytes out = {0}, next = {0};
