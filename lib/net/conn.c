@@ -227,7 +227,9 @@ void msi_conn_received(msi_conn *conn, const uint8_t *data, size_t size)
     if (!over && done < size && !keep_input(conn, data + done, size - done))
         msi_conn_close(conn, MSI_CLOSE_MEMORY);
     /* A frame that is skipped is one that goes on, as long as all that came was part of it. */
-    watch_frame(conn, skipping && done == size && conn->skip ? 0 : done, size);
+    size_t came = size - (conn->frame_seen < size ? conn->frame_seen : size);
+    conn->frame_seen = size - done; /* the stash, which comes here again, is no progress a second time */
+    watch_frame(conn, skipping && done == size && conn->skip ? 0 : done, came);
     msi_conn_unpin(conn);
 }
 

@@ -89,6 +89,7 @@ typedef struct msi_conn {
     size_t skip;          /* bytes to throw away before the next frame */
     uint64_t sent;        /* bytes that the kernel has taken, in all */
     size_t waiting;       /* bytes in the bufferevent's output, as counted in the stats */
+    size_t frame_seen;    /* bytes of the unfinished frame that were looked at already */
     uint32_t frame_bytes; /* progress of the unfinished frame since frame_due was set */
     uint32_t lingered;    /* bytes thrown away since the end of output */
     uint32_t pins;        /* stack frames that still use it */

@@ -3,11 +3,14 @@
 #include "net/loop.h"
 
 #include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "net/conn.h"
 
 #define TICK_NS 1000000000ull
+#define BASE_DESCRIPTORS 6 /* epoll, a timer, a pair for signals, and one or two in reserve */
 
 _Thread_local msi_loop *msi_loop_current;
 
@@ -118,10 +121,23 @@ void msi_loop_run_posts(msi_loop *loop)
     }
 }
 
+/* libevent 2.1.12 calls exit() when it cannot make the descriptors of a new base, so we first see whether there are some. */
+static bool have_descriptors(void)
+{
+    int fds[BASE_DESCRIPTORS];
+    int count = 0;
+    while (count < BASE_DESCRIPTORS && (fds[count] = eventfd(0, EFD_CLOEXEC)) >= 0)
+        count++;
+    bool all = count == BASE_DESCRIPTORS;
+    while (count > 0)
+        close(fds[--count]);
+    return all;
+}
+
 /* Our own bases are used by one thread, so they need no locks (which cost 5 to 10 %, docs/performance.md). */
 static struct event_base *make_base(void)
 {
-    struct event_config *config = event_config_new();
+    struct event_config *config = have_descriptors() ? event_config_new() : NULL;
     if (!config)
         return NULL;
     event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);

@@ -144,12 +144,14 @@ static void on_goaway(msi_client_session *session, const msi_frame *frame)
                  *said.text ? said.text : msgsrv_status_text(said.code));
         session->events->leaving(session->client, session);
     }
-    for (;;) {
-        msi_client_call *call = TAILQ_LAST(&session->open, msi_client_calls);
-        if (!call || call->node.id <= frame->last_id)
-            break;
-        let_go(session, call);
-        session->events->untaken(session->client, call);
+    msi_client_call *call = TAILQ_FIRST(&session->open);
+    while (call) {
+        msi_client_call *next = TAILQ_NEXT(call, open);
+        if (call->node.id > frame->last_id) {
+            let_go(session, call);
+            session->events->untaken(session->client, call);
+        }
+        call = next;
     }
     finish_if_idle(session);
 }

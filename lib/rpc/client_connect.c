@@ -14,8 +14,8 @@
 
 static void start_dialing(msgsrv_client *client);
 
-/* 80 to 120 % of a pause, so that a thousand clients do not come back at once (xorshift64*, Vigna 2016). */
-static uint32_t jitter(msgsrv_client *client, uint32_t ms)
+/* 80 to 120 % of a pause, in nanoseconds, so that a thousand clients do not come back at once (xorshift64*, Vigna 2016). */
+static uint64_t jitter(msgsrv_client *client, uint32_t ms)
 {
     uint64_t x = client->random;
     x ^= x >> 12;
@@ -23,7 +23,7 @@ static uint32_t jitter(msgsrv_client *client, uint32_t ms)
     x ^= x >> 27;
     client->random = x;
     uint64_t part = (x * 2685821657736338717ull) >> 48; /* 0 to 65,535 */
-    return (uint32_t)(ms * 8ull / 10 + ms * 4ull * part / 10 / 65536);
+    return ms * (MSI_MS * 8 / 10 + MSI_MS * 4 / 10 * part / 65536);
 }
 
 static void fail(msi_client_entry *entry, const char *reason)
@@ -72,13 +72,14 @@ static void on_backoff_over(evutil_socket_t fd, short what, void *arg)
 
 static void back_off(msgsrv_client *client, const char *reason)
 {
-    uint32_t pause = jitter(client, client->backoff_ms);
+    uint64_t pause = jitter(client, client->backoff_ms);
     client->state = MSI_CLIENT_BACKOFF;
-    client->backoff_until = msi_loop_now(&client->loop) + pause * MSI_MS;
-    uint64_t longer = (uint64_t)client->backoff_ms * 16 / 10;
+    client->backoff_until = msi_loop_now(&client->loop) + pause;
+    uint64_t longer = ((uint64_t)client->backoff_ms * 16 + 9) / 10;
     client->backoff_ms = longer > client->options.backoff_max_ms ? client->options.backoff_max_ms : (uint32_t)longer;
     snprintf(client->reason, sizeof client->reason, "%s", reason);
-    msi_log_line(&client->loop.log, MSGSRV_LOG_INFO, "%s: %s; next attempt in %u ms", client->url_text, reason, pause);
+    msi_log_line(&client->loop.log, MSGSRV_LOG_INFO, "%s: %s; next attempt in %u ms", client->url_text, reason,
+                 (unsigned)(pause / MSI_MS));
     fail_waiting(client, reason);
     /* The timer is for those who wait; without any, the next call looks at the clock. */
     if (!TAILQ_EMPTY(&client->waiting) && !msi_timer_at(&client->loop, client->backoff_timer, client->backoff_until))

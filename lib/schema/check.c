@@ -9,6 +9,8 @@
 #include "schema/codec.h"
 #include "wire/varint.h"
 
+#define BLOCK_COST 40u /* of an allocation: the heap's own, rounding, and the pointer to it */
+
 typedef struct check {
     size_t memory; /* still allowed */
     msgsrv_error *error;
@@ -47,14 +49,26 @@ static msgsrv_status check_text(const msgsrv_message_type *type, const msgsrv_fi
     return MSGSRV_OK;
 }
 
+static bool take_memory(check *state, size_t bytes)
+{
+    if (bytes > state->memory)
+        return false;
+    state->memory -= bytes;
+    return true;
+}
+
+static msgsrv_status too_large(const check *state, const msgsrv_message_type *type)
+{
+    return msi_error(state->error, MSGSRV_RESOURCE_EXHAUSTED, "%s: the message would take too much memory", type->name);
+}
+
 static msgsrv_status check_message(check *state, const msgsrv_message_type *type, msi_view data, unsigned depth)
 {
     if (depth > MSI_DEPTH_MAX)
         return msi_error(state->error, MSGSRV_INVALID_ARGUMENT, "%s: messages are nested more than %u deep", type->name,
                          MSI_DEPTH_MAX);
-    if (type->struct_size > state->memory)
-        return msi_error(state->error, MSGSRV_RESOURCE_EXHAUSTED, "%s: the message would take too much memory", type->name);
-    state->memory -= type->struct_size;
+    if (!take_memory(state, type->struct_size + BLOCK_COST))
+        return too_large(state, type);
     const uint8_t *end = data.data + data.size;
     for (const uint8_t *at = data.data; at < end;) {
         msi_wire_field found;
@@ -65,7 +79,9 @@ static msgsrv_status check_message(check *state, const msgsrv_message_type *type
         if (!field || found.type != MSI_WIRE_BYTES)
             continue;
         msgsrv_status status = MSGSRV_OK;
-        if (field->kind == MSGSRV_FIELD_STRING)
+        if (field->kind != MSGSRV_FIELD_MESSAGE && !take_memory(state, found.bytes.size + BLOCK_COST))
+            status = too_large(state, type);
+        else if (field->kind == MSGSRV_FIELD_STRING)
             status = check_text(type, field, found.bytes, state->error);
         else if (field->kind == MSGSRV_FIELD_MESSAGE)
             status = check_message(state, field->message, found.bytes, depth + 1);

@@ -21,7 +21,7 @@ msgsrv_status msi_decode(const msgsrv_message_type *type, const msi_type_traits 
                          uint32_t max_message, void *message, msgsrv_error *error)
 {
     if (!traits->flat) {
-        size_t memory = (size_t)max_message * MSI_DECODE_FACTOR + type->struct_size;
+        size_t memory = (size_t)max_message * MSI_DECODE_FACTOR + type->struct_size + MSI_KIB;
         msgsrv_status status = msi_check(type, data, size, memory, error);
         if (status)
             return status;

@@ -65,6 +65,8 @@ static msgsrv_status explain_count(const msgsrv_message_type *type, const msgsrv
                                    const msi_view *data, msgsrv_error *error)
 {
     size_t room = PB_ATYPE(iter->type) == PB_ATYPE_STATIC ? iter->array_size : COUNT_MAX;
+    if (data->size <= room) /* an element takes a byte at least */
+        return MSGSRV_OK;
     size_t count = occurrences(data, field->number, field->kind == MSGSRV_FIELD_SCALAR);
     if (count <= room)
         return MSGSRV_OK;
@@ -74,45 +76,53 @@ static msgsrv_status explain_count(const msgsrv_message_type *type, const msgsrv
 
 static msgsrv_status explain_message(const msgsrv_message_type *type, msi_view data, unsigned depth, msgsrv_error *error);
 
-static msgsrv_status explain_field(const msgsrv_message_type *type, const msi_wire_field *found, const msi_view *data,
-                                   unsigned depth, msgsrv_error *error)
+static msgsrv_status explain_field(const msgsrv_message_type *type, const msi_wire_field *found, unsigned depth,
+                                   msgsrv_error *error)
 {
     const msgsrv_field *field = msi_field_find(type, found->number);
     pb_field_iter_t iter;
     if (!field || !stored(type, found->number, &iter))
         return MSGSRV_OK;
-    if (found->type == MSI_WIRE_BYTES) {
-        msgsrv_status status = field->kind == MSGSRV_FIELD_MESSAGE
-                                   ? explain_message(field->message, found->bytes, depth + 1, error)
-                                   : explain_length(type, field, &iter, found->bytes.size, error);
-        if (status)
-            return status;
-    } else if (field->kind != MSGSRV_FIELD_SCALAR) {
+    if (found->type != MSI_WIRE_BYTES) {
+        if (field->kind == MSGSRV_FIELD_SCALAR)
+            return MSGSRV_OK;
         return msi_error(error, MSGSRV_INVALID_ARGUMENT, "%s.%s: wire type %u, expected 2 (length-delimited)", type->name,
                          field->name, found->type);
     }
-    return field->repeated ? explain_count(type, field, &iter, data, error) : MSGSRV_OK;
+    if (field->kind == MSGSRV_FIELD_MESSAGE)
+        return explain_message(field->message, found->bytes, depth + 1, error);
+    return explain_length(type, field, &iter, found->bytes.size, error);
+}
+
+/* Each repeated field is counted once per message: what a peer sends may not cost more than its size. */
+static msgsrv_status explain_counts(const msgsrv_message_type *type, const msi_view *data, msgsrv_error *error)
+{
+    for (uint32_t i = 0; i < type->field_count; i++) {
+        pb_field_iter_t iter;
+        if (!type->fields[i].repeated || !stored(type, type->fields[i].number, &iter))
+            continue;
+        msgsrv_status status = explain_count(type, &type->fields[i], &iter, data, error);
+        if (status)
+            return status;
+    }
+    return MSGSRV_OK;
 }
 
 static msgsrv_status explain_message(const msgsrv_message_type *type, msi_view data, unsigned depth, msgsrv_error *error)
 {
     if (depth > MSI_DEPTH_MAX)
         return MSGSRV_OK;
-    uint32_t counted = 0; /* a repeated field is counted when it changes, so that long runs are counted once */
     const uint8_t *end = data.data + data.size;
     for (const uint8_t *at = data.data; at < end;) {
         msi_wire_field found;
         at = msi_wire_field_get(at, end, &found);
         if (!at)
             return msi_error(error, MSGSRV_INVALID_ARGUMENT, "%s: malformed protobuf", type->name);
-        const msgsrv_field *field = msi_field_find(type, found.number);
-        bool again = field && field->repeated && field->kind != MSGSRV_FIELD_MESSAGE && counted == found.number;
-        counted = found.number;
-        msgsrv_status status = again ? MSGSRV_OK : explain_field(type, &found, &data, depth, error);
+        msgsrv_status status = explain_field(type, &found, depth, error);
         if (status)
             return status;
     }
-    return MSGSRV_OK;
+    return explain_counts(type, &data, error);
 }
 
 msgsrv_status msi_explain(const msgsrv_message_type *type, const uint8_t *data, size_t size, const char *nanopb_said,

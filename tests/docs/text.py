@@ -5,7 +5,7 @@
     text.py TREE          prints each fault as FILE:LINE and exits 1 when there is any
     text.py --self-test   seeds a fault of each kind into a small tree, and expects each to be found
 
-Code: a block in C or CMake stands below a paragraph whose last link is its file, and is a piece of that file, word for word.
+Code: a block in C or CMake stands below a paragraph whose last link is its file, and is a piece of it.
 Links and paths: what is linked, and what looks like a path of ours, exists; so do headings that are linked.
 Limits: the tables of docs/protocol.md have every constant of lib/base/limits.h that is an option, with its value.
 Counters: docs/security.md names every refusal of include/msgsrv/stats.h, and no other.
@@ -167,14 +167,16 @@ CLEAN = {
     "README.md": "# A\nSee [b](docs/protocol.md#the-limits), `lib/base/limits.h`, `tests/*.c`.\n\n"
                  "From [a](examples/a.c):\n\n```c\nint a;\n```\n",
     "docs/protocol.md": "## The limits\n| limit | option | default | over it |\n|---|---|---|---|\n"
-                        "| a | `max_a` | 4 MiB | |\n| b | `b_timeout_ms` | 60 s | |\n| c | `keep_s` | 20 s | |\n| d | `MSI_D` | 64 bytes | |\n",
+                        "| a | `max_a` | 4 MiB | |\n| b | `b_timeout_ms` | 60 s | |\n"
+                        "| c | `keep_s` | 20 s | |\n| d | `MSI_D` | 64 bytes | |\n",
     "docs/security.md": "| what | bound | counter |\n|---|---|---|\n| a | b | `slow` |\n",
     "examples/a.c": "/* a */\nint a;\nint b;\n",
     "tests/a.c": "int a;\n",
-    "lib/base/limits.h": "#ifndef MSI_BASE_LIMITS_H\n#define MSI_BASE_LIMITS_H\n#define MSI_KIB 1024u\n#define MSI_MIB (1024u * 1024u)\n"
-                         "#define MSI_MAX_A (4 * MSI_MIB)\n#define MSI_B_TIMEOUT_MS 60000u\n#define MSI_KEEP_S 20u\n#define MSI_D 64u /* d */\n",
-    "include/msgsrv/server.h": "typedef struct msgsrv_server_options {\n    uint32_t max_a; /**< a */\n    uint32_t b_timeout_ms;\n"
-                               "    uint32_t keep_s;\n} msgsrv_server_options;\n",
+    "lib/base/limits.h": "#define MSI_BASE_LIMITS_H\n#define MSI_KIB 1024u\n#define MSI_MIB (1024u * 1024u)\n"
+                         "#define MSI_MAX_A (4 * MSI_MIB)\n#define MSI_B_TIMEOUT_MS 60000u\n"
+                         "#define MSI_KEEP_S 20u\n#define MSI_D 64u /* d */\n",
+    "include/msgsrv/server.h": "typedef struct msgsrv_server_options {\n    uint32_t max_a; /**< a */\n"
+                               "    uint32_t b_timeout_ms;\n    uint32_t keep_s;\n} msgsrv_server_options;\n",
     "include/msgsrv/client.h": "typedef struct msgsrv_client_options {\n    int a;\n} msgsrv_client_options;\n",
     "include/msgsrv/stats.h": '    X(SLOW, "slow") /* slow */ \\\n',
 }

@@ -4,8 +4,9 @@
 
     wire.py TREE SERVER PROTOC
 
-Each hex block of docs/protocol.md is a conversation: lines with > are sent, then the input is ended; what comes back must be the lines with <. Both
-must be what protoc reads as one message. README's Python program must print 5; it is left out where google.protobuf is missing.
+Each hex block of docs/protocol.md is a conversation: lines with > are sent, then the input is ended; what comes
+back must be the lines with <. Both must be what protoc reads as one message. README's Python program must print 5;
+it is left out where google.protobuf is missing.
 """
 import contextlib
 import importlib.util
@@ -25,7 +26,8 @@ GUARD_S = 60  # what may take so long has failed
 @contextlib.contextmanager
 def running(server):
     """The port of a server of its own."""
-    process = subprocess.Popen([server, "--listen", "tcp://127.0.0.1:0", "--log-level", "error"], stdout=subprocess.PIPE)
+    command = [server, "--listen", "tcp://127.0.0.1:0", "--log-level", "error"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE)
     try:
         line = process.stdout.readline().decode()
         port = re.match(r"listening on tcp://127\.0\.0\.1:(\d+)$", line)
@@ -58,8 +60,9 @@ def ask(port, data):
 
 
 def decodes(protoc, tree, data):
-    done = subprocess.run([protoc, f"--proto_path={tree}/proto", "--decode=msgsrv.wire.Stream", "msgsrv/wire.proto"], input=data,
-                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=GUARD_S, check=False)
+    command = [protoc, f"--proto_path={tree}/proto", "--decode=msgsrv.wire.Stream", "msgsrv/wire.proto"]
+    done = subprocess.run(command, input=data, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=GUARD_S,
+                          check=False)
     return done.returncode == 0
 
 
@@ -87,10 +90,14 @@ def check_python(tree, port, protoc):
     if len(programs) != 1 or programs[0].count("7070") != 1:
         return ["README.md: expected one program in Python, with one 7070"]
     with tempfile.TemporaryDirectory() as folder:
-        subprocess.run([protoc, f"--python_out={folder}", "-I", f"{tree}/proto", "messages.proto"], check=True, timeout=GUARD_S)
-        done = subprocess.run([sys.executable, "-B", "-c", programs[0].replace("7070", str(port))], stdout=subprocess.PIPE, timeout=GUARD_S,
-                              env={**os.environ, "PYTHONPATH": folder}, check=False)
-    return [] if (done.returncode, done.stdout) == (0, b"5\n") else [f"README.md: its Python says {done.stdout!r}, status {done.returncode}"]
+        subprocess.run([protoc, f"--python_out={folder}", "-I", f"{tree}/proto", "messages.proto"], check=True,
+                       timeout=GUARD_S)
+        done = subprocess.run([sys.executable, "-B", "-c", programs[0].replace("7070", str(port))],
+                              stdout=subprocess.PIPE, timeout=GUARD_S, env={**os.environ, "PYTHONPATH": folder},
+                              check=False)
+    if (done.returncode, done.stdout) == (0, b"5\n"):
+        return []
+    return [f"README.md: its Python says {done.stdout!r}, status {done.returncode}"]
 
 
 def main():

@@ -12,7 +12,7 @@
 
 enum { PIPELINED = 10000 };
 
-/* The exact bytes, written out once, so that no helper of ours stands between the test and the document. */
+/* The exact bytes, written out once, so that no function of ours stands between the test and the document. */
 START_TEST(bare_messages_are_answered_with_bare_messages)
 {
     static const unsigned char echo[] = {0x0a, 0x07, 0x0a, 0x05, 'h', 'e', 'l', 'l', 'o'};

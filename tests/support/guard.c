@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The guard of guard.h. The remembered place belongs to the test's own thread; helpers are called from no
+ * The guard of guard.h. The remembered place belongs to the test's own thread; the functions are called from no
  * other.
  */
 #include "guard.h"

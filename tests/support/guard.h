@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Waiting in tests: always for an event, with one guard that only a failing test ever reaches. Also the place
- * from which a helper was called, so that a failure inside a helper names the test's line.
+ * from which a shared function was called, so that a failure inside it names the test's line.
  */
 #ifndef TESTS_SUPPORT_GUARD_H
 #define TESTS_SUPPORT_GUARD_H
@@ -15,7 +15,7 @@ enum {
     TS_TEST_S = 120      /* for tcase_set_timeout(): above the guard, so that the guard's text is seen first */
 };
 
-/* Remembers the caller for ts_fail(). Returns 0, so that a macro can put it in front of a helper. */
+/* Remembers the caller for ts_fail(). Returns 0, so that a macro can put it in front of a call. */
 int ts_at(const char *file, int line);
 #define TS_HERE ts_at(__FILE__, __LINE__)
 
