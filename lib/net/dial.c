@@ -227,7 +227,7 @@ static void looked_up(int result, struct evutil_addrinfo *found, void *arg)
 {
     msi_dialer *dialer = arg;
     if (result == EVUTIL_EAI_CANCEL)
-        return;
+        return; /* stopped: the dialer may be gone */
     msi_loop *loop = dialer->loop;
     msi_loop *before = msi_loop_enter(loop);
     dialer->lookup = NULL;
@@ -266,7 +266,7 @@ static void look_up(msi_dialer *dialer)
     snprintf(port, sizeof port, "%u", dialer->url.port);
     /* Made anew for each attempt, so that a changed resolv.conf is seen. */
     if (dialer->dns)
-        evdns_base_free(dialer->dns, 0);
+        evdns_base_free(dialer->dns, 1);
     dialer->dns = evdns_base_new(dialer->loop->base, EVDNS_BASE_INITIALIZE_NAMESERVERS | EVDNS_BASE_DISABLE_WHEN_INACTIVE);
     dialer->event = event_new(dialer->loop->base, -1, 0, on_lookup_timeout, dialer);
     if (!dialer->dns || !dialer->event || !msi_timer_at(dialer->loop, dialer->event, dialer->deadline)) {
@@ -309,6 +309,6 @@ void msi_dialer_free(msi_dialer *dialer)
         return;
     msi_dialer_stop(dialer);
     if (dialer->dns)
-        evdns_base_free(dialer->dns, 0);
+        evdns_base_free(dialer->dns, 1);
     free(dialer);
 }

@@ -241,13 +241,19 @@ static void on_accept(struct evconnlistener *acceptor, evutil_socket_t fd, struc
     msi_loop_leave(loop, before);
 }
 
+static bool rest(msi_listener *listener)
+{
+    struct timeval pause = {.tv_usec = (suseconds_t)(REST_NS / 1000)};
+    return event_add(listener->rest, &pause) == 0;
+}
+
 static void on_rested(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
     (void)what;
     msi_listener *listener = arg;
-    if (listener->acceptor)
-        evconnlistener_enable(listener->acceptor);
+    if (listener->acceptor && evconnlistener_enable(listener->acceptor) != 0)
+        (void)rest(listener);
 }
 
 static void on_accept_error(struct evconnlistener *acceptor, void *arg)
@@ -256,8 +262,7 @@ static void on_accept_error(struct evconnlistener *acceptor, void *arg)
     int saved = errno;
     msi_log_line(&listener->loop->log, MSGSRV_LOG_ERROR, "cannot accept on %s: %s; resting for 100 ms", listener->url,
                  strerror(saved));
-    struct timeval rest = {.tv_usec = (suseconds_t)(REST_NS / 1000)};
-    if (event_add(listener->rest, &rest) == 0)
+    if (rest(listener))
         evconnlistener_disable(acceptor);
 }
 
@@ -266,12 +271,13 @@ msgsrv_status msi_listener_start(msi_listener *listener, msi_loop *loop, msi_acc
     listener->loop = loop;
     listener->accepted = accepted;
     listener->ctx = ctx;
-    listener->rest = event_new(loop->base, -1, 0, on_rested, listener);
-    /* Backlog 0: it listens already. */
-    if (listener->rest)
-        listener->acceptor =
-            evconnlistener_new(loop->base, on_accept, listener, LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_CLOSE_ON_FREE, 0, listener->fd);
-    if (!listener->acceptor)
+    if (!listener->rest)
+        listener->rest = event_new(loop->base, -1, 0, on_rested, listener);
+    /* Backlog 0: it listens already. Enabled apart, because making one hides that enabling failed. */
+    if (listener->rest && !listener->acceptor)
+        listener->acceptor = evconnlistener_new(loop->base, on_accept, listener, LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_DISABLED, 0,
+                                                listener->fd);
+    if (!listener->acceptor || evconnlistener_enable(listener->acceptor) != 0)
         return msi_error_memory(error);
     evconnlistener_set_error_cb(listener->acceptor, on_accept_error);
     return MSGSRV_OK;
@@ -305,8 +311,7 @@ static void close_listener(msi_listener *listener)
     remove_path(listener);
     if (listener->acceptor)
         evconnlistener_free(listener->acceptor);
-    else
-        close(listener->fd);
+    close(listener->fd);
     if (listener->rest)
         event_free(listener->rest);
     listener->acceptor = NULL;

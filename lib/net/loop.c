@@ -159,8 +159,11 @@ static void release_events(msi_loop *loop)
 static void release_base(msi_loop *loop)
 {
     release_events(loop);
-    if (loop->base && loop->owns_base)
+    if (loop->base && loop->owns_base) {
+        /* What libevent put off, such as the end of a cancelled lookup, it would leak otherwise. */
+        (void)event_base_loop(loop->base, EVLOOP_NONBLOCK);
         event_base_free(loop->base);
+    }
     loop->base = NULL;
 }
 

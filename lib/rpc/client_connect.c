@@ -210,22 +210,25 @@ static void on_pong(void *arg, msi_view data)
     msi_client_end(entry, MSGSRV_OK, true, "", 0);
 }
 
-/* Pings that were on a lost connection have no other place to wait. */
-static void fail_pings(msgsrv_client *client, const msi_client_session *session, const char *reason)
+/* Some ping that is on its way on a connection. */
+static msi_client_entry *find_ping(const msgsrv_client *client, const msi_client_session *session)
 {
-    bool found = true;
-    while (found) {
-        found = false;
-        for (size_t i = 0; i < client->calls.size && !found; i++) {
-            for (msi_idnode *node = client->calls.buckets[i]; node && !found; node = node->next) {
-                msi_client_entry *entry = (msi_client_entry *)(void *)((char *)node - offsetof(msi_client_entry, node));
-                if (!entry->method && entry->pinged_on == session && !entry->ended) {
-                    fail(entry, reason);
-                    found = true;
-                }
-            }
+    for (size_t i = 0; i < client->calls.size; i++) {
+        for (msi_idnode *node = client->calls.buckets[i]; node; node = node->next) {
+            msi_client_entry *entry = (msi_client_entry *)(void *)((char *)node - offsetof(msi_client_entry, node));
+            if (!entry->method && entry->pinged_on == session)
+                return entry;
         }
     }
+    return NULL;
+}
+
+/* Pings are not sent again: what they measure is gone. */
+static void fail_pings(msgsrv_client *client, const msi_client_session *session, const char *reason)
+{
+    msi_client_entry *entry;
+    while ((entry = find_ping(client, session)) != NULL)
+        fail(entry, reason);
 }
 
 static void on_lost(void *arg, msi_client_session *session, bool heard, const char *reason)

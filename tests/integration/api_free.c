@@ -61,7 +61,7 @@ static const messages_Demo_service freeing_handler = {.Add = free_in_handler, .E
 START_TEST(a_server_is_freed_inside_its_handler_on_its_own_threads)
 {
     for (uint32_t threads = 1; threads <= 4; threads += 3) {
-        unsigned before = api_count_entries("/proc/self/task");
+        unsigned before = api_threads();
         struct victim victim;
         victim_init(&victim);
         msgsrv_server *server =
@@ -146,7 +146,7 @@ static const messages_Demo_service freeing_in_cancel = {.Add = hold_to_free, .Ec
 
 START_TEST(a_server_is_freed_inside_on_cancel_on_its_own_thread)
 {
-    unsigned before = api_count_entries("/proc/self/task");
+    unsigned before = api_threads();
     struct victim victim;
     victim_init(&victim);
     msgsrv_server *server = api_server(&freeing_in_cancel, &victim);
@@ -195,7 +195,7 @@ static void free_in_stopped(msgsrv_server *server, void *ctx)
 START_TEST(a_server_is_freed_inside_on_stopped_on_its_own_threads)
 {
     for (uint32_t threads = 1; threads <= 3; threads += 2) {
-        unsigned before = api_count_entries("/proc/self/task");
+        unsigned before = api_threads();
         struct victim victim;
         victim_init(&victim);
         msgsrv_server_options options = {
@@ -325,7 +325,7 @@ START_TEST(a_client_is_freed_inside_its_callback_on_its_own_thread)
     api_holds_init(&holds);
     victim_init(&victim);
     msgsrv_server *server = api_server(&api_holding, &holds);
-    unsigned before = api_count_entries("/proc/self/task");
+    unsigned before = api_threads();
     victim.client = api_client_thread(server);
     start_freeing(&victim, pending);
     api_event_wait(&victim.freed, 1);

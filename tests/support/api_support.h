@@ -77,7 +77,6 @@ extern const messages_Demo_service api_demo;
 struct api_gate {
     api_event entered;
     api_event opened;
-    msgsrv_call *call; /* the last one, for what a test may ask while the handler runs */
 };
 
 void api_gate_init(struct api_gate *gate);
@@ -91,6 +90,8 @@ extern const messages_Demo_service api_gated;
 struct api_holds {
     api_event held;
     api_event cancelled;
+    pthread_mutex_t mutex; /* guards the rest against handlers on several loops; read what an event has announced */
+    unsigned count;
     msgsrv_held *hold[API_HOLDS]; /* in the order of the calls */
     const messages_AddRequest *request[API_HOLDS];
     msgsrv_status reason; /* of the last cancellation */
@@ -149,9 +150,11 @@ msgsrv_handle api_start_echo(msgsrv_client *client, const char *text, const msgs
 /* Drives a private loop until the call has ended. */
 void api_drive(msgsrv_client *client, api_result *result);
 
-/* How many entries a directory has: /proc/self/task are the threads, /proc/self/fd the descriptors (and one more). */
+/* How many entries a directory has: /proc/self/fd are the descriptors (and one more). */
 unsigned api_count_entries(const char *directory);
-/* Waits until a process that ends threads has only so many. */
+/* How many threads the process has; the first time, after making one, because a sanitizer then makes one for itself. */
+unsigned api_threads(void);
+/* Waits until there are not more threads: a joined one is seen for a moment still. */
 void api_wait_threads(unsigned count);
 
 /* A path in a new directory of its own, for Unix sockets. */

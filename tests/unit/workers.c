@@ -43,15 +43,15 @@ START_TEST(pieces_run_beside_each_other_up_to_the_number_of_threads)
 {
     api_event started = API_EVENT_INIT, gate = API_EVENT_INIT;
     struct piece pieces[6];
-    unsigned threads = api_count_entries("/proc/self/task");
+    unsigned threads = api_threads();
     msi_workers *workers = msi_workers_new(3, 3);
-    ck_assert_uint_eq(api_count_entries("/proc/self/task"), threads); /* none before there is work */
+    ck_assert_uint_eq(api_threads(), threads); /* none before there is work */
     for (int i = 0; i < 6; i++) {
         piece_init(&pieces[i], workers, &started, &gate);
         ck_assert(msi_workers_submit(workers, &pieces[i].work));
     }
     api_event_wait(&started, 3);
-    ck_assert_uint_eq(api_count_entries("/proc/self/task"), threads + 3);
+    ck_assert_uint_eq(api_threads(), threads + 3);
     struct piece over;
     piece_init(&over, workers, &started, NULL);
     ck_assert(!msi_workers_submit(workers, &over.work)); /* three run, three wait */
@@ -64,7 +64,7 @@ START_TEST(pieces_run_beside_each_other_up_to_the_number_of_threads)
         ck_assert(pieces[i].signals_blocked);
     }
     ck_assert_int_eq(atomic_load(&over.runs), 0);
-    ck_assert_uint_eq(api_count_entries("/proc/self/task"), threads);
+    api_wait_threads(threads);
 }
 END_TEST
 
@@ -86,7 +86,7 @@ START_TEST(a_free_thread_is_used_before_another_is_made)
 {
     api_event started = API_EVENT_INIT;
     struct piece pieces[20];
-    unsigned threads = api_count_entries("/proc/self/task");
+    unsigned threads = api_threads();
     msi_workers *workers = msi_workers_new(8, 10);
     for (int i = 0; i < 20; i++) {
         piece_init(&pieces[i], workers, &started, NULL);
@@ -94,7 +94,7 @@ START_TEST(a_free_thread_is_used_before_another_is_made)
         api_event_wait(&started, (unsigned)i + 1);
     }
     /* A thread may not be back from its piece when the next one comes; eight are certainly not needed. */
-    ck_assert_uint_lt(api_count_entries("/proc/self/task"), threads + 8);
+    ck_assert_uint_lt(api_threads(), threads + 8);
     ck_assert(!msi_workers_inside(workers));
     ck_assert(!msi_workers_inside(NULL));
     msi_workers_free(workers);
