@@ -72,7 +72,7 @@ typedef struct msi_call_host {
     const msi_service_ops *service;
     void *services;           /* for service->find */
     /* A connection of this loop has closed; a protocol calls it from its msi_conn_ops.closed, last but for letting go of its calls. */
-    void (*connection_closed)(struct msi_call_host *host, msi_close why);
+    void (*connection_closed)(struct msi_call_host *host, const msi_conn *conn, msi_close why);
     struct msi_workers **workers; /* made when first needed; shared by the server's loops */
     uint32_t max_message;
     uint32_t max_metadata;

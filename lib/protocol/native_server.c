@@ -346,7 +346,7 @@ static void on_closed(msi_conn *conn, msi_close why)
     msi_native_session *session = conn->owner;
     session->ended = true;
     leave_all(session);
-    session->host->connection_closed(session->host, why);
+    session->host->connection_closed(session->host, conn, why);
 }
 
 static void on_freed(msi_conn *conn)

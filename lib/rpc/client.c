@@ -265,7 +265,7 @@ static msgsrv_status poll_until(msgsrv_client *client, uint32_t timeout_ms, msgs
             return msi_error_memory(error);
         }
     }
-    (void)event_base_loop(client->loop.base, EVLOOP_NONBLOCK);
+    (void)event_base_loop(client->loop.base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
     while (client->progress == progress && !late && atomic_load(&client->open) && !client->free_pending)
         (void)event_base_loop(client->loop.base, EVLOOP_ONCE);
     if (timer)

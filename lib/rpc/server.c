@@ -247,6 +247,10 @@ static msgsrv_status start_threads(msgsrv_server *server, uint32_t from, msgsrv_
         for (uint32_t j = i + 1; j < server->loop_count; j++)
             msi_mailbox_raise(server->loops[j].loop.mailbox, MSI_SERVER_STOP);
         join_others(server, i + 1);
+        for (uint32_t j = i + 1; j < server->loop_count; j++) {
+            server->loops[j].stopped = false; /* so that it can be started again */
+            atomic_store(&server->loops[j].done, false);
+        }
         return msi_error(error, MSGSRV_RESOURCE_EXHAUSTED, "cannot make a thread");
     }
     return MSGSRV_OK;

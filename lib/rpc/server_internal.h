@@ -58,7 +58,7 @@ msgsrv_status msi_server_take_options(msgsrv_server *server, const msgsrv_server
 /* The callbacks of a server's loops. */
 void msi_server_on_flags(msi_loop *loop, unsigned flags);
 void msi_server_on_accept(void *ctx, int fd, const struct sockaddr *peer);
-void msi_server_connection_closed(msi_call_host *host, msi_close why);
+void msi_server_connection_closed(msi_call_host *host, const msi_conn *conn, msi_close why);
 
 /* On the first loop: stops it and sees to the others. */
 void msi_server_stop_here(msi_server_loop *first);

@@ -61,7 +61,7 @@ static void on_early_eof(msi_conn *conn, size_t unfinished)
 static void on_early_close(msi_conn *conn, msi_close why)
 {
     msi_server_loop *own = conn->owner;
-    msi_server_connection_closed(&own->host, why);
+    msi_server_connection_closed(&own->host, conn, why);
 }
 
 static void on_early_free(msi_conn *conn)
@@ -79,6 +79,26 @@ static void drain_conn(msi_conn *conn)
     const msi_protocol *protocol = conn->role;
     protocol->drain(conn);
 }
+
+/* One line for each connection's beginning and end; the address is written out only for those who listen. */
+static void log_connection(const msi_conn *conn, const char *what)
+{
+    const msi_log *log = &conn->loop->log;
+    msgsrv_peer peer;
+    if (!log->fn || log->level < MSGSRV_LOG_DEBUG)
+        return;
+    msi_address_peer(&conn->peer, &peer);
+    msi_log_line(log, MSGSRV_LOG_DEBUG, "%s: %s", peer.address, what);
+}
+
+static const char *const closings[] = {
+    [MSI_CLOSE_LOCAL] = "closed",
+    [MSI_CLOSE_PEER] = "closed by the peer",
+    [MSI_CLOSE_FIRST_BYTE] = "closed: it sent nothing in time",
+    [MSI_CLOSE_SLOW_FRAME] = "closed: a frame made no progress",
+    [MSI_CLOSE_SLOW_READER] = "closed: it did not read in time",
+    [MSI_CLOSE_MEMORY] = "closed: no memory",
+};
 
 /* Accepting. */
 
@@ -102,6 +122,7 @@ static void adopt(msi_server_loop *own, int fd, const msi_address *peer)
     }
     msi_count(&own->loop.counters.connections_accepted, 1);
     msi_count(&own->loop.counters.connections_open, 1);
+    log_connection(conn, "connected");
     msi_conn_pin(conn);
     if (!msi_conn_start(conn))
         msi_conn_close(conn, MSI_CLOSE_MEMORY);
@@ -166,7 +187,7 @@ void msi_server_on_accept(void *ctx, int fd, const struct sockaddr *peer)
     (void)msi_mailbox_post(own->loop.mailbox, &sent->post); /* open as long as the server's threads run */
 }
 
-void msi_server_connection_closed(msi_call_host *host, msi_close why)
+void msi_server_connection_closed(msi_call_host *host, const msi_conn *conn, msi_close why)
 {
     msi_counters *counters = &host->loop->counters;
     if (why == MSI_CLOSE_FIRST_BYTE)
@@ -176,6 +197,7 @@ void msi_server_connection_closed(msi_call_host *host, msi_close why)
     else if (why == MSI_CLOSE_SLOW_READER)
         msi_count(&counters->refused[MSGSRV_REFUSED_SLOW_READER], 1);
     msi_uncount(&counters->connections_open, 1);
+    log_connection(conn, closings[why]);
     count_out(loop_of(host->loop));
 }
 
