@@ -40,12 +40,12 @@ typedef struct msgsrv_client_options {
     uint32_t timeout_ms;         /**< The deadline of a call that names none; default 30,000, from 1, or NONE. */
     uint32_t connect_timeout_ms; /**< For one attempt: looking the name up and trying all its addresses, which share it evenly;
                                       default 5,000, from 1. */
-    uint32_t backoff_min_ms;     /**< The first pause after a failed attempt; default 100, from 1. */
-    uint32_t backoff_max_ms;     /**< The longest; default 10,000, not below backoff_min_ms. */
+    uint32_t backoff_min_ms; /**< The first pause after a failed attempt; default 100, from 1. */
+    uint32_t backoff_max_ms; /**< The longest; default 10,000, not below backoff_min_ms. */
 
-    uint32_t max_message;  /**< Bytes of one reply; default 4 MiB, 1 to 64 MiB. Over it the call ends #MSGSRV_RESOURCE_EXHAUSTED. */
+    uint32_t max_message; /**< Bytes of one reply; default 4 MiB, 1 to 64 MiB. Over it the call ends #MSGSRV_RESOURCE_EXHAUSTED. */
     uint32_t max_metadata; /**< Bytes of metadata, each way; default 8 KiB, 1 to 12 KiB. */
-    uint32_t max_calls;    /**< Calls open at once; default 100,000, from 1. Over it: #MSGSRV_RESOURCE_EXHAUSTED. Beyond the
+    uint32_t max_calls; /**< Calls open at once; default 100,000, from 1. Over it: #MSGSRV_RESOURCE_EXHAUSTED. Beyond the
                                 server's own limit of a connection, the server refuses. */
 
     uint32_t keepalive_idle_s;     /**< TCP keepalive, as in msgsrv_server_options; default 60, or NONE. */
@@ -61,15 +61,15 @@ typedef struct msgsrv_client_options {
 typedef struct msgsrv_call_options {
     size_t size; /**< sizeof(msgsrv_call_options), or 0 for its size in 1.0. It grows only at the end. */
 
-    uint32_t timeout_ms;  /**< The deadline from now; default the client's, or NONE. It travels to the server. */
-    bool wait_for_ready;  /**< Wait for a connection, within the deadline, instead of failing while there is none. */
-    msgsrv_call *parent;  /**< The call that this one is made for, in whose handler we are: what is left of its deadline bounds
+    uint32_t timeout_ms; /**< The deadline from now; default the client's, or NONE. It travels to the server. */
+    bool wait_for_ready; /**< Wait for a connection, within the deadline, instead of failing while there is none. */
+    msgsrv_call *parent; /**< The call that this one is made for, in whose handler we are: what is left of its deadline bounds
                                this one's, and its cancellation cancels this one. Default none. */
 
     const msgsrv_metadata *metadata; /**< Sent with the call; copied. */
     size_t metadata_count;           /**< Entries of it. */
 
-    msgsrv_metadata_set *head;    /**< For synchronous calls: receives the head metadata, replacing what the set held. Optional. */
+    msgsrv_metadata_set *head; /**< For synchronous calls: receives the head metadata, replacing what the set held. Optional. */
     msgsrv_metadata_set *trailer; /**< The same for the trailer. Optional. */
 } msgsrv_call_options;
 
@@ -98,8 +98,8 @@ MSGSRV_BEGIN_DECLS
  * @param[out] error  optional
  * @return #MSGSRV_OK; #MSGSRV_INVALID_ARGUMENT for a bad URL or option; #MSGSRV_RESOURCE_EXHAUSTED without memory, threads or descriptors
  */
-MSGSRV_API msgsrv_status msgsrv_client_new(const char *url, const msgsrv_client_options *options, msgsrv_client **client,
-                                           msgsrv_error *error);
+MSGSRV_API msgsrv_status msgsrv_client_new(const char *url, const msgsrv_client_options *options,
+                                           msgsrv_client **client, msgsrv_error *error);
 
 /**
  * Drives a private loop in the calling thread, for asynchronous calls: until something has happened or the time is over.

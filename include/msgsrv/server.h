@@ -37,34 +37,34 @@ typedef struct msgsrv_server_options {
     struct event_base *base; /**< The caller's loop; NULL: loops of the server's own. Must outlive the server. */
     uint32_t threads;        /**< Loops of the server's own; default 1, 1 to 256. With `base`: 0. */
     uint32_t worker_threads; /**< Threads for handlers marked as blocking, made when the first such call comes; default 4, 1 to 256. */
-    uint32_t worker_queue;   /**< Calls that may wait for a worker; default 1,000, 1 to 1,000,000. Over it: #MSGSRV_RESOURCE_EXHAUSTED. */
+    uint32_t worker_queue; /**< Calls that may wait for a worker; default 1,000, 1 to 1,000,000. Over it: #MSGSRV_RESOURCE_EXHAUSTED. */
 
     uint32_t max_connections; /**< Of the server; default 10,000, from 1, or NONE. Over it: closed without a byte. */
-    uint32_t max_calls;       /**< Open calls of a connection; default 1,000, 1 to 1,000,000. Over it: #MSGSRV_RESOURCE_EXHAUSTED. */
-    uint32_t max_message;     /**< Bytes of one message; default 4 MiB, 1 to 64 MiB. Over it: #MSGSRV_RESOURCE_EXHAUSTED. */
-    uint32_t max_metadata;    /**< Bytes of a call's metadata, each way; default 8 KiB, 1 to 12 KiB. Over it: #MSGSRV_RESOURCE_EXHAUSTED. */
-    uint32_t max_output;      /**< Bytes that may wait for a connection's socket before reading from it stops; default 1 MiB, 4 KiB to 1 GiB. */
+    uint32_t max_calls; /**< Open calls of a connection; default 1,000, 1 to 1,000,000. Over it: #MSGSRV_RESOURCE_EXHAUSTED. */
+    uint32_t max_message; /**< Bytes of one message; default 4 MiB, 1 to 64 MiB. Over it: #MSGSRV_RESOURCE_EXHAUSTED. */
+    uint32_t max_metadata; /**< Bytes of a call's metadata, each way; default 8 KiB, 1 to 12 KiB. Over it: #MSGSRV_RESOURCE_EXHAUSTED. */
+    uint32_t max_output; /**< Bytes that may wait for a connection's socket before reading from it stops; default 1 MiB, 4 KiB to 1 GiB. */
 
     uint32_t first_byte_timeout_ms; /**< For a new connection's first byte; default 60,000, from 1, or NONE. Then: closed. */
-    uint32_t frame_timeout_ms;      /**< A frame that has begun moves on by 16 KiB, or ends, within this; default 30,000, from 1, or NONE. */
-    uint32_t output_timeout_ms;     /**< Waiting output must move on within this; default 30,000, from 1, or NONE. Then: closed. */
-    uint32_t keepalive_idle_s;      /**< TCP keepalive starts after this idle time; default 60, 1 to 32,767, or NONE for no keepalive. */
-    uint32_t keepalive_interval_s;  /**< Between its probes; default 20, 1 to 32,767. */
-    uint32_t keepalive_count;       /**< Probes without an answer before the peer counts as dead; default 3, 1 to 127. */
-    uint32_t linger_ms;             /**< After the last bytes to a connection, how long its input is still discarded, so that no reset
+    uint32_t frame_timeout_ms; /**< A frame that has begun moves on by 16 KiB, or ends, within this; default 30,000, from 1, or NONE. */
+    uint32_t output_timeout_ms; /**< Waiting output must move on within this; default 30,000, from 1, or NONE. Then: closed. */
+    uint32_t keepalive_idle_s; /**< TCP keepalive starts after this idle time; default 60, 1 to 32,767, or NONE for no keepalive. */
+    uint32_t keepalive_interval_s; /**< Between its probes; default 20, 1 to 32,767. */
+    uint32_t keepalive_count;      /**< Probes without an answer before the peer counts as dead; default 3, 1 to 127. */
+    uint32_t linger_ms; /**< After the last bytes to a connection, how long its input is still discarded, so that no reset
                                          destroys them; default 1,000, 1 to 60,000. */
-    uint32_t linger_bytes;          /**< And how many bytes of it; default 1 MiB, from 1. */
+    uint32_t linger_bytes; /**< And how many bytes of it; default 1 MiB, from 1. */
 
-    uint32_t pings_per_second;       /**< Refill of a connection's ping allowance; default 10, from 1, or NONE. */
-    uint32_t ping_burst;             /**< The allowance when full; default 100, from 1. Over it: GoAway #MSGSRV_RESOURCE_EXHAUSTED. */
+    uint32_t pings_per_second; /**< Refill of a connection's ping allowance; default 10, from 1, or NONE. */
+    uint32_t ping_burst; /**< The allowance when full; default 100, from 1. Over it: GoAway #MSGSRV_RESOURCE_EXHAUSTED. */
     uint32_t idle_frames_per_second; /**< Frames without effect (unknown, late) of a connection; default 10,000, from 1, or NONE. */
 
-    uint32_t plain_max_calls;  /**< Unanswered plain messages of a connection before reading stops; default 1,000, from 1. */
-    uint32_t plain_max_bytes;  /**< Finished plain answers that wait for an earlier one, before reading stops; default 1 MiB, from 1. */
+    uint32_t plain_max_calls; /**< Unanswered plain messages of a connection before reading stops; default 1,000, from 1. */
+    uint32_t plain_max_bytes; /**< Finished plain answers that wait for an earlier one, before reading stops; default 1 MiB, from 1. */
     uint32_t plain_timeout_ms; /**< The deadline of a plain message; default 30,000, from 1, or NONE. */
 
-    uint32_t backlog;         /**< listen(2)'s; default 1,024, 1 to 65,535. */
-    uint32_t socket_mode;     /**< Permission bits of a Unix socket's path; default 0600 (the server's own user). 1 to 0777. */
+    uint32_t backlog;     /**< listen(2)'s; default 1,024, 1 to 65,535. */
+    uint32_t socket_mode; /**< Permission bits of a Unix socket's path; default 0600 (the server's own user). 1 to 0777. */
 
     msgsrv_log_fn log;          /**< Takes the log; default none. */
     void *log_ctx;              /**< Its context; must outlive the server. */

@@ -21,10 +21,10 @@
 
 /** Of a field's check before or after nanopb's decoding; see msgsrv_field::kind. */
 typedef enum msgsrv_field_kind {
-    MSGSRV_FIELD_SCALAR = 0,  /**< Nothing to check. */
-    MSGSRV_FIELD_STRING = 1,  /**< UTF-8, no NUL. */
-    MSGSRV_FIELD_BYTES = 2,   /**< At most 65,535 unless it is a #msgsrv_bytes. */
-    MSGSRV_FIELD_MESSAGE = 3  /**< A message of type msgsrv_field::message (map entries too). */
+    MSGSRV_FIELD_SCALAR = 0, /**< Nothing to check. */
+    MSGSRV_FIELD_STRING = 1, /**< UTF-8, no NUL. */
+    MSGSRV_FIELD_BYTES = 2,  /**< At most 65,535 unless it is a #msgsrv_bytes. */
+    MSGSRV_FIELD_MESSAGE = 3 /**< A message of type msgsrv_field::message (map entries too). */
 } msgsrv_field_kind;
 
 typedef struct msgsrv_message_type msgsrv_message_type;
@@ -76,21 +76,21 @@ typedef msgsrv_status (*msgsrv_invoke_fn)(const void *implementation, msgsrv_cal
 
 /** How a service struct serves one method. */
 typedef struct msgsrv_service_method {
-    const msgsrv_method *method; /**< What it is. */
-    msgsrv_invoke_fn invoke;     /**< Calls the handler. */
+    const msgsrv_method *method;                     /**< What it is. */
+    msgsrv_invoke_fn invoke;                         /**< Calls the handler. */
     bool (*implemented)(const void *implementation); /**< Whether the struct's member is not NULL. */
     bool (*blocking)(const void *implementation);    /**< Whether the struct marks it as blocking. */
 } msgsrv_service_method;
 
 /** One service. */
 typedef struct msgsrv_service {
-    uint32_t abi;               /**< #MSGSRV_GENERATED_ABI of the generator. */
-    uint32_t nanopb_header;     /**< PB_PROTO_HEADER_VERSION where the generated code was compiled. */
-    uint32_t nanopb_size_bytes; /**< sizeof(pb_size_t) there. */
-    uint32_t nanopb_desc_bytes; /**< sizeof(pb_msgdesc_t) there. */
-    const char *generator;      /**< "protoc-gen-msgsrv 1.0.0". */
-    const char *name;           /**< "package.Service". */
-    size_t implementation_size; /**< sizeof the typed service struct. */
+    uint32_t abi;                         /**< #MSGSRV_GENERATED_ABI of the generator. */
+    uint32_t nanopb_header;               /**< PB_PROTO_HEADER_VERSION where the generated code was compiled. */
+    uint32_t nanopb_size_bytes;           /**< sizeof(pb_size_t) there. */
+    uint32_t nanopb_desc_bytes;           /**< sizeof(pb_msgdesc_t) there. */
+    const char *generator;                /**< "protoc-gen-msgsrv 1.0.0". */
+    const char *name;                     /**< "package.Service". */
+    size_t implementation_size;           /**< sizeof the typed service struct. */
     const msgsrv_service_method *methods; /**< In the order of the .proto. */
     size_t method_count;                  /**< How many. */
 } msgsrv_service;

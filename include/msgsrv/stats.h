@@ -11,35 +11,35 @@
 /**
  * Why the library refused something: X(NAME, name). Each is a counter of msgsrv_stats::refused; the name is what is printed.
  */
-#define MSGSRV_REFUSAL_LIST(X)                                                                        \
-    X(CONNECTIONS, "connections")                 /* over max_connections: closed without a byte */    \
-    X(PROTOCOL_HTTP2, "protocol_http2")           /* first bytes of HTTP/2, which is not built yet */  \
-    X(PROTOCOL_HTTP1, "protocol_http1")           /* first byte of HTTP/1 */                           \
-    X(PROTOCOL_TLS, "protocol_tls")               /* first byte of TLS */                              \
-    X(PROTOCOL_UNKNOWN, "protocol_unknown")       /* any other first byte */                           \
-    X(FIRST_BYTE, "first_byte")                   /* no first byte in time */                          \
-    X(SLOW_FRAME, "slow_frame")                   /* a frame that made no progress */                  \
-    X(SLOW_READER, "slow_reader")                 /* output that made no progress */                   \
-    X(MALFORMED, "malformed")                     /* protocol errors that are not limits */            \
-    X(UNBOUND_PLAIN, "unbound_plain")             /* a plain field that nothing is bound to */         \
-    X(FRAME_SIZE, "frame_size")                   /* a length over the limit: the connection ended */  \
-    X(MESSAGE_SIZE, "message_size")               /* a message over the limit: its call ended */       \
-    X(METADATA, "metadata")                       /* a call with bad or too much metadata */           \
-    X(OPEN_CALLS, "open_calls")                   /* a call over max_calls */                          \
-    X(STREAMING, "streaming")                     /* a call whose streaming flag does not fit */       \
-    X(PINGS, "pings")                             /* too many pings: the connection ended */           \
-    X(IDLE_FRAMES, "idle_frames")                 /* too many frames without effect: it ended */       \
-    X(WORKERS, "workers")                         /* a blocking call over worker_queue */              \
-    X(DECODE, "decode")                           /* a request that does not decode */                 \
-    X(METHOD, "method")                           /* an unknown or unimplemented method */             \
-    X(DRAINING, "draining")                       /* a call that came after the GoAway */
+#define MSGSRV_REFUSAL_LIST(X)                                                                  \
+    X(CONNECTIONS, "connections")           /* over max_connections: closed without a byte */   \
+    X(PROTOCOL_HTTP2, "protocol_http2")     /* first bytes of HTTP/2, which is not built yet */ \
+    X(PROTOCOL_HTTP1, "protocol_http1")     /* first byte of HTTP/1 */                          \
+    X(PROTOCOL_TLS, "protocol_tls")         /* first byte of TLS */                             \
+    X(PROTOCOL_UNKNOWN, "protocol_unknown") /* any other first byte */                          \
+    X(FIRST_BYTE, "first_byte")             /* no first byte in time */                         \
+    X(SLOW_FRAME, "slow_frame")             /* a frame that made no progress */                 \
+    X(SLOW_READER, "slow_reader")           /* output that made no progress */                  \
+    X(MALFORMED, "malformed")               /* protocol errors that are not limits */           \
+    X(UNBOUND_PLAIN, "unbound_plain")       /* a plain field that nothing is bound to */        \
+    X(FRAME_SIZE, "frame_size")             /* a length over the limit: the connection ended */ \
+    X(MESSAGE_SIZE, "message_size")         /* a message over the limit: its call ended */      \
+    X(METADATA, "metadata")                 /* a call with bad or too much metadata */          \
+    X(OPEN_CALLS, "open_calls")             /* a call over max_calls */                         \
+    X(STREAMING, "streaming")               /* a call whose streaming flag does not fit */      \
+    X(PINGS, "pings")                       /* too many pings: the connection ended */          \
+    X(IDLE_FRAMES, "idle_frames")           /* too many frames without effect: it ended */      \
+    X(WORKERS, "workers")                   /* a blocking call over worker_queue */             \
+    X(DECODE, "decode")                     /* a request that does not decode */                \
+    X(METHOD, "method")                     /* an unknown or unimplemented method */            \
+    X(DRAINING, "draining")                 /* a call that came after the GoAway */
 
 /** Indices of msgsrv_stats::refused. New ones are added at the end. */
 typedef enum msgsrv_refusal {
 #define MSGSRV_REFUSAL_ENUM_(name, text) MSGSRV_REFUSED_##name,
     MSGSRV_REFUSAL_LIST(MSGSRV_REFUSAL_ENUM_)
 #undef MSGSRV_REFUSAL_ENUM_
-    MSGSRV_REFUSAL_COUNT
+        MSGSRV_REFUSAL_COUNT
 } msgsrv_refusal;
 
 /** Room in msgsrv_stats::refused, so that reasons can be added without a change of layout. */
@@ -50,22 +50,22 @@ typedef enum msgsrv_refusal {
  * they are read one after another while the loops run.
  */
 typedef struct msgsrv_stats {
-    size_t size;                    /**< In: sizeof(msgsrv_stats), or 0 for its size in 1.0. */
-    uint64_t connections_accepted;  /**< Connections taken on. */
-    uint64_t connections_open;      /**< Gauge: of those, still open. */
-    uint64_t calls_started;         /**< Calls handed to a method or refused for a reason of their own; plain ones too. */
-    uint64_t calls_open;            /**< Gauge: not answered yet. */
+    size_t size;                   /**< In: sizeof(msgsrv_stats), or 0 for its size in 1.0. */
+    uint64_t connections_accepted; /**< Connections taken on. */
+    uint64_t connections_open;     /**< Gauge: of those, still open. */
+    uint64_t calls_started; /**< Calls handed to a method or refused for a reason of their own; plain ones too. */
+    uint64_t calls_open;    /**< Gauge: not answered yet. */
     uint64_t calls_ended[MSGSRV_STATUS_COUNT]; /**< By status. */
-    uint64_t plain_calls;           /**< Of calls_started, those that came as plain messages. */
-    uint64_t bytes_received;        /**< From sockets. */
-    uint64_t bytes_sent;            /**< To sockets. */
-    uint64_t frames_without_effect; /**< Skipped: unknown frames, and frames of a call that is over. */
-    uint64_t pings;                 /**< Answered. */
-    uint64_t input_buffered_bytes;  /**< Gauge: of unfinished frames, or waiting behind back-pressure. */
-    uint64_t output_buffered_bytes; /**< Gauge: waiting for slow readers. */
-    uint64_t reads_paused;          /**< How often reading stopped for back-pressure. */
-    uint64_t loop_latency_last_us;  /**< Gauge: how late a loop's last one-second tick was, µs; the worst of the loops. */
-    uint64_t loop_latency_max_us;   /**< The worst of all ticks, µs. */
+    uint64_t plain_calls;                      /**< Of calls_started, those that came as plain messages. */
+    uint64_t bytes_received;                   /**< From sockets. */
+    uint64_t bytes_sent;                       /**< To sockets. */
+    uint64_t frames_without_effect;            /**< Skipped: unknown frames, and frames of a call that is over. */
+    uint64_t pings;                            /**< Answered. */
+    uint64_t input_buffered_bytes;             /**< Gauge: of unfinished frames, or waiting behind back-pressure. */
+    uint64_t output_buffered_bytes;            /**< Gauge: waiting for slow readers. */
+    uint64_t reads_paused;                     /**< How often reading stopped for back-pressure. */
+    uint64_t loop_latency_last_us; /**< Gauge: how late a loop's last one-second tick was, µs; the worst of the loops. */
+    uint64_t loop_latency_max_us;          /**< The worst of all ticks, µs. */
     uint64_t refused[MSGSRV_REFUSAL_ROOM]; /**< By #msgsrv_refusal. */
 } msgsrv_stats;
 

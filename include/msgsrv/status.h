@@ -16,25 +16,25 @@
  * Every status: X(NAME, number, text). The first 17 are gRPC's canonical codes, with its numbers
  * (https://grpc.io/docs/guides/status-codes/); they travel. The last two are local and never travel.
  */
-#define MSGSRV_STATUS_LIST(X)                                               \
-    X(OK, 0, "success")                                                     \
-    X(CANCELLED, 1, "the call was cancelled")                               \
-    X(UNKNOWN, 2, "unknown error")                                          \
-    X(INVALID_ARGUMENT, 3, "an argument is wrong")                          \
-    X(DEADLINE_EXCEEDED, 4, "the deadline has passed")                      \
-    X(NOT_FOUND, 5, "not found")                                            \
-    X(ALREADY_EXISTS, 6, "it exists already")                               \
-    X(PERMISSION_DENIED, 7, "not permitted")                                \
-    X(RESOURCE_EXHAUSTED, 8, "a limit was reached")                         \
-    X(FAILED_PRECONDITION, 9, "not possible in this state")                 \
-    X(ABORTED, 10, "aborted by a conflict")                                 \
-    X(OUT_OF_RANGE, 11, "outside the valid range")                          \
-    X(UNIMPLEMENTED, 12, "not implemented")                                 \
-    X(INTERNAL, 13, "internal error")                                       \
-    X(UNAVAILABLE, 14, "not available now")                                 \
-    X(DATA_LOSS, 15, "data was lost")                                       \
-    X(UNAUTHENTICATED, 16, "not authenticated")                             \
-    X(AGAIN, 100, "no room now; nothing was kept")                          \
+#define MSGSRV_STATUS_LIST(X)                               \
+    X(OK, 0, "success")                                     \
+    X(CANCELLED, 1, "the call was cancelled")               \
+    X(UNKNOWN, 2, "unknown error")                          \
+    X(INVALID_ARGUMENT, 3, "an argument is wrong")          \
+    X(DEADLINE_EXCEEDED, 4, "the deadline has passed")      \
+    X(NOT_FOUND, 5, "not found")                            \
+    X(ALREADY_EXISTS, 6, "it exists already")               \
+    X(PERMISSION_DENIED, 7, "not permitted")                \
+    X(RESOURCE_EXHAUSTED, 8, "a limit was reached")         \
+    X(FAILED_PRECONDITION, 9, "not possible in this state") \
+    X(ABORTED, 10, "aborted by a conflict")                 \
+    X(OUT_OF_RANGE, 11, "outside the valid range")          \
+    X(UNIMPLEMENTED, 12, "not implemented")                 \
+    X(INTERNAL, 13, "internal error")                       \
+    X(UNAVAILABLE, 14, "not available now")                 \
+    X(DATA_LOSS, 15, "data was lost")                       \
+    X(UNAUTHENTICATED, 16, "not authenticated")             \
+    X(AGAIN, 100, "no room now; nothing was kept")          \
     X(DEFERRED, 101, "the answer comes later")
 
 /** The result of almost every function: #MSGSRV_OK (0), one of gRPC's codes, or a local value. */
@@ -59,8 +59,8 @@ typedef enum msgsrv_status {
  * fixed for good.
  */
 typedef struct msgsrv_error {
-    msgsrv_status code; /**< The same as the function's result. */
-    bool from_peer;     /**< true: the peer's own answer; false: found on this side. */
+    msgsrv_status code;           /**< The same as the function's result. */
+    bool from_peer;               /**< true: the peer's own answer; false: found on this side. */
     char text[MSGSRV_ERROR_TEXT]; /**< One line without a newline; UTF-8; cut at a character's end. */
 } msgsrv_error;
 

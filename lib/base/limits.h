@@ -44,16 +44,16 @@
 #define MSI_FRAME_SLACK (16 * MSI_KIB)     /* how much longer than its body a frame may be */
 #define MSI_PING_DATA 64u
 #define MSI_METADATA_KEY 64u
-#define MSI_METADATA_OVERHEAD 32u          /* per entry, as HTTP/2 counts header lists */
+#define MSI_METADATA_OVERHEAD 32u /* per entry, as HTTP/2 counts header lists */
 #define MSI_PLAIN_FIELDS 15u
-#define MSI_PROGRESS_BYTES (16 * MSI_KIB)  /* what a frame must move on by within its timeout */
+#define MSI_PROGRESS_BYTES (16 * MSI_KIB) /* what a frame must move on by within its timeout */
 
 /* Fixed for the machine's sake. */
-#define MSI_RECV_SIZE (256 * MSI_KIB)      /* one read of a wake-up; shared by a loop's connections */
-#define MSI_FLUSH_SIZE (256 * MSI_KIB)     /* answers are sent when they reach this, before the wake-up ends */
-#define MSI_STASH_SMALL (16 * MSI_KIB)     /* an unfinished frame up to this is copied rather than read in place */
-#define MSI_DEPTH_MAX 100u                 /* nesting of messages, as other protobuf libraries default to */
-#define MSI_DECODE_FACTOR 16u              /* a decoded message takes at most this many times max_message */
-#define MSI_RESEND_MAX 8u                  /* how often a call the server did not take goes out again */
+#define MSI_RECV_SIZE (256 * MSI_KIB)  /* one read of a wake-up; shared by a loop's connections */
+#define MSI_FLUSH_SIZE (256 * MSI_KIB) /* answers are sent when they reach this, before the wake-up ends */
+#define MSI_STASH_SMALL (16 * MSI_KIB) /* an unfinished frame up to this is copied rather than read in place */
+#define MSI_DEPTH_MAX 100u             /* nesting of messages, as other protobuf libraries default to */
+#define MSI_DECODE_FACTOR 16u          /* a decoded message takes at most this many times max_message */
+#define MSI_RESEND_MAX 8u              /* how often a call the server did not take goes out again */
 
 #endif

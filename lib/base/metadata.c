@@ -43,7 +43,8 @@ static bool value_printable(const uint8_t *value, size_t size)
     return true;
 }
 
-static msgsrv_status check(const uint8_t *key, size_t key_size, const uint8_t *value, size_t value_size, msgsrv_error *error)
+static msgsrv_status check(const uint8_t *key, size_t key_size, const uint8_t *value, size_t value_size,
+                           msgsrv_error *error)
 {
     if (!key_valid(key, key_size))
         return msi_error(error, MSGSRV_INVALID_ARGUMENT,
@@ -61,8 +62,8 @@ static msgsrv_status append(msgsrv_metadata_set *set, const uint8_t *key, size_t
 {
     size_t cost = key_size + value_size + MSI_METADATA_OVERHEAD;
     if (cost > limit || set->size > limit - cost)
-        return msi_error(error, MSGSRV_RESOURCE_EXHAUSTED, "metadata over the limit of %u bytes (keys, values and 32 each)",
-                         limit);
+        return msi_error(error, MSGSRV_RESOURCE_EXHAUSTED,
+                         "metadata over the limit of %u bytes (keys, values and 32 each)", limit);
     if (set->count == set->room) {
         size_t room = set->room ? set->room * 2 : 4;
         msgsrv_metadata *entries = realloc(set->entries, room * sizeof *entries);
@@ -84,7 +85,8 @@ static msgsrv_status append(msgsrv_metadata_set *set, const uint8_t *key, size_t
     return MSGSRV_OK;
 }
 
-msgsrv_status msi_metadata_add(msgsrv_metadata_set *set, const msgsrv_metadata *entry, uint32_t limit, msgsrv_error *error)
+msgsrv_status msi_metadata_add(msgsrv_metadata_set *set, const msgsrv_metadata *entry, uint32_t limit,
+                               msgsrv_error *error)
 {
     if (!entry->key)
         return msi_error(error, MSGSRV_INVALID_ARGUMENT, "metadata: the key is NULL");
@@ -100,7 +102,8 @@ msgsrv_status msi_metadata_add(msgsrv_metadata_set *set, const msgsrv_metadata *
     if (status)
         return status;
     if (key_reserved(key, key_size))
-        return msi_error(error, MSGSRV_INVALID_ARGUMENT, "metadata key \"%s\": grpc- and msgsrv- are reserved", entry->key);
+        return msi_error(error, MSGSRV_INVALID_ARGUMENT, "metadata key \"%s\": grpc- and msgsrv- are reserved",
+                         entry->key);
     return append(set, key, key_size, value, value_size, limit, error);
 }
 

@@ -13,7 +13,8 @@ struct msgsrv_metadata_set {
 };
 
 /* Adds a copy of what a program gives: reserved keys are refused, a size of 0 may mean strlen. */
-msgsrv_status msi_metadata_add(msgsrv_metadata_set *set, const msgsrv_metadata *entry, uint32_t limit, msgsrv_error *error);
+msgsrv_status msi_metadata_add(msgsrv_metadata_set *set, const msgsrv_metadata *entry, uint32_t limit,
+                               msgsrv_error *error);
 
 /* Adds a copy of what came from a peer, checked; reserved keys are passed over. */
 msgsrv_status msi_metadata_receive(msgsrv_metadata_set *set, const uint8_t *key, size_t key_size, const uint8_t *value,

@@ -9,7 +9,8 @@
 static msgsrv_status bad(const char *url, const char *what, msgsrv_error *error)
 {
     return msi_error(error, MSGSRV_INVALID_ARGUMENT,
-                     "\"%.80s\": %s; expected tcp://host:port, tcp://[IPv6]:port, unix:///path or unix:@name", url, what);
+                     "\"%.80s\": %s; expected tcp://host:port, tcp://[IPv6]:port, unix:///path or unix:@name", url,
+                     what);
 }
 
 /* Digits only, 0 to 65,535. */

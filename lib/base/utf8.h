@@ -10,7 +10,7 @@
 /* What a text is. */
 typedef enum msi_text {
     MSI_TEXT_OK,
-    MSI_TEXT_NUL,     /* a NUL inside, which a C string cannot hold */
+    MSI_TEXT_NUL, /* a NUL inside, which a C string cannot hold */
     MSI_TEXT_NOT_UTF8
 } msi_text;
 

@@ -7,8 +7,8 @@
 
 #include "base/error.h"
 
-#define SPARE_MAX 1024u        /* calls a loop keeps for later */
-#define SPARE_ROOM_MAX 4096u   /* of messages behind a kept call; larger ones are freed */
+#define SPARE_MAX 1024u      /* calls a loop keeps for later */
+#define SPARE_ROOM_MAX 4096u /* of messages behind a kept call; larger ones are freed */
 #define ALIGNMENT _Alignof(max_align_t)
 
 /* Memory of msgsrv_call_alloc(). */

@@ -70,7 +70,7 @@ typedef struct msi_service_ops {
 typedef struct msi_call_host {
     msi_loop *loop;
     const msi_service_ops *service;
-    void *services;           /* for service->find */
+    void *services; /* for service->find */
     /* A connection of this loop has closed; a protocol calls it from its msi_conn_ops.closed, last but for letting go of its calls. */
     void (*connection_closed)(struct msi_call_host *host, const msi_conn *conn, msi_close why);
     struct msi_workers **workers; /* made when first needed; shared by the server's loops */
@@ -101,7 +101,7 @@ struct msgsrv_held {
 };
 
 struct msgsrv_call {
-    msi_idnode node; /* its id, for the protocol's table */
+    msi_idnode node;               /* its id, for the protocol's table */
     TAILQ_ENTRY(msgsrv_call) open; /* the protocol's list of open calls */
     msi_call_host *host; /* only while the loop lives: a hold may outlive the server, and uses the copies below */
     const msi_service_ops *service;
@@ -122,16 +122,16 @@ struct msgsrv_call {
     uint32_t refs;
     bool ended;
     bool parked;
-    bool running;     /* its handler is on the loop's stack */
-    bool on_pool;     /* its handler runs on, or waits for, a worker */
-    bool pool_done;   /* and has returned; guarded by cancel_lock */
-    bool indexed;     /* the protocol's: it is in the table */
-    bool finished;    /* the protocol's: a plain message's answer is ready */
+    bool running;   /* its handler is on the loop's stack */
+    bool on_pool;   /* its handler runs on, or waits for, a worker */
+    bool pool_done; /* and has returned; guarded by cancel_lock */
+    bool indexed;   /* the protocol's: it is in the table */
+    bool finished;  /* the protocol's: a plain message's answer is ready */
     bool hold_taken;
     bool has_text;
     bool has_timer;
-    bool encoded;     /* the response is in held.body */
-    atomic_int cancelled; /* the reason, once it was cancelled */
+    bool encoded;                 /* the response is in held.body */
+    atomic_int cancelled;         /* the reason, once it was cancelled */
     msgsrv_status handler_status; /* what a worker's handler returned */
     msi_work work;
     msi_post post; /* of the worker's result */

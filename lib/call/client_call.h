@@ -13,15 +13,15 @@
 
 /* The part of a client's call that its protocol works with. */
 typedef struct msi_client_call {
-    msi_idnode node;                     /* its id, in the session's table */
-    TAILQ_ENTRY(msi_client_call) open;   /* the session's list; while it waits for a connection, the client's */
-    struct msi_client_session *session;  /* NULL: not on a connection */
+    msi_idnode node;                    /* its id, in the session's table */
+    TAILQ_ENTRY(msi_client_call) open;  /* the session's list; while it waits for a connection, the client's */
+    struct msi_client_session *session; /* NULL: not on a connection */
     const char *method;
-    uint64_t deadline;                   /* a moment; 0: none */
-    uint64_t begins_at;                  /* where its frame begins in all that was written on the connection */
-    msi_buf body;                        /* the encoded request, kept until the end because it may go out again */
+    uint64_t deadline;  /* a moment; 0: none */
+    uint64_t begins_at; /* where its frame begins in all that was written on the connection */
+    msi_buf body;       /* the encoded request, kept until the end because it may go out again */
     msgsrv_metadata_set metadata;
-    msgsrv_metadata_set head;            /* what came */
+    msgsrv_metadata_set head; /* what came */
     msgsrv_metadata_set trailer;
 } msi_client_call;
 

@@ -13,7 +13,7 @@ typedef enum msi_match { MSI_MATCH_NO, MSI_MATCH_YES, MSI_MATCH_MORE } msi_match
 
 /* A plain message's binding: index of the table is the request's field number. */
 typedef struct msi_binding {
-    msi_method *method;    /* NULL: not bound */
+    msi_method *method; /* NULL: not bound */
     uint32_t answer_field;
 } msi_binding;
 

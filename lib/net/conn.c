@@ -32,8 +32,8 @@ static void set_options(const msi_conn *conn)
     set_int(conn->fd, IPPROTO_TCP, TCP_KEEPCNT, conn->limits->keepalive_count);
 }
 
-msi_conn *msi_conn_new(msi_loop *loop, int fd, const msi_address *peer, const msi_conn_limits *limits, const msi_conn_ops *ops,
-                       void *owner)
+msi_conn *msi_conn_new(msi_loop *loop, int fd, const msi_address *peer, const msi_conn_limits *limits,
+                       const msi_conn_ops *ops, void *owner)
 {
     msi_conn *conn = calloc(1, sizeof *conn);
     if (!conn)

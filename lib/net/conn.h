@@ -74,7 +74,7 @@ typedef struct msi_conn {
     const msi_io *io;
     const msi_conn_limits *limits;
     void *owner;
-    const void *role;         /* the owner's: which protocol it speaks */
+    const void *role; /* the owner's: which protocol it speaks */
     struct bufferevent *bev;
     struct event *write_event; /* made when the socket first takes less than all */
     struct event read_event;
@@ -83,7 +83,7 @@ typedef struct msi_conn {
     uint64_t frame_due;
     uint64_t output_due;
     uint64_t linger_due;
-    uint64_t timer_due; /* when the timer fires; 0: it is not set */
+    uint64_t timer_due;   /* when the timer fires; 0: it is not set */
     msi_buf stash;        /* input not taken */
     size_t need;          /* bytes of the whole frame that the stash begins; 0: not known */
     size_t skip;          /* bytes to throw away before the next frame */
@@ -112,8 +112,8 @@ typedef struct msi_conn {
  * Takes a connected non-blocking socket. NULL without memory: the descriptor is then still the caller's. Reading starts with
  * msi_conn_start(), which fails (and leaves the connection to be closed) without memory.
  */
-msi_conn *msi_conn_new(msi_loop *loop, int fd, const msi_address *peer, const msi_conn_limits *limits, const msi_conn_ops *ops,
-                       void *owner);
+msi_conn *msi_conn_new(msi_loop *loop, int fd, const msi_address *peer, const msi_conn_limits *limits,
+                       const msi_conn_ops *ops, void *owner);
 bool msi_conn_start(msi_conn *conn);
 
 /* Keeps the struct alive while somebody up the stack uses it. */

@@ -199,7 +199,8 @@ static void add_unix(msi_dialer *dialer)
     struct sockaddr_un local = {.sun_family = AF_UNIX};
     size_t length = strlen(url->path);
     memcpy(local.sun_path + url->abstract, url->path, length);
-    add_address(dialer, (const struct sockaddr *)&local, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length + 1));
+    add_address(dialer, (const struct sockaddr *)&local,
+                (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length + 1));
 }
 
 /* Addresses that need no lookup. */
@@ -261,13 +262,15 @@ static void on_lookup_timeout(evutil_socket_t fd, short what, void *arg)
 
 static void look_up(msi_dialer *dialer)
 {
-    struct evutil_addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = EVUTIL_AI_NUMERICSERV};
+    struct evutil_addrinfo hints = {
+        .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = EVUTIL_AI_NUMERICSERV};
     char port[8];
     snprintf(port, sizeof port, "%u", dialer->url.port);
     /* Made anew for each attempt, so that a changed resolv.conf is seen. */
     if (dialer->dns)
         evdns_base_free(dialer->dns, 1);
-    dialer->dns = evdns_base_new(dialer->loop->base, EVDNS_BASE_INITIALIZE_NAMESERVERS | EVDNS_BASE_DISABLE_WHEN_INACTIVE);
+    dialer->dns =
+        evdns_base_new(dialer->loop->base, EVDNS_BASE_INITIALIZE_NAMESERVERS | EVDNS_BASE_DISABLE_WHEN_INACTIVE);
     dialer->event = event_new(dialer->loop->base, -1, 0, on_lookup_timeout, dialer);
     if (!dialer->dns || !dialer->event || !msi_timer_at(dialer->loop, dialer->event, dialer->deadline)) {
         drop_event(dialer);
@@ -275,7 +278,8 @@ static void look_up(msi_dialer *dialer)
         fail(dialer);
         return;
     }
-    struct evdns_getaddrinfo_request *request = evdns_getaddrinfo(dialer->dns, dialer->url.host, port, &hints, looked_up, dialer);
+    struct evdns_getaddrinfo_request *request =
+        evdns_getaddrinfo(dialer->dns, dialer->url.host, port, &hints, looked_up, dialer);
     /* NULL: it is answered already. */
     if (request)
         dialer->lookup = request;

@@ -266,7 +266,8 @@ static void on_accept_error(struct evconnlistener *acceptor, void *arg)
         evconnlistener_disable(acceptor);
 }
 
-msgsrv_status msi_listener_start(msi_listener *listener, msi_loop *loop, msi_accept_fn accepted, void *ctx, msgsrv_error *error)
+msgsrv_status msi_listener_start(msi_listener *listener, msi_loop *loop, msi_accept_fn accepted, void *ctx,
+                                 msgsrv_error *error)
 {
     listener->loop = loop;
     listener->accepted = accepted;
@@ -275,8 +276,8 @@ msgsrv_status msi_listener_start(msi_listener *listener, msi_loop *loop, msi_acc
         listener->rest = event_new(loop->base, -1, 0, on_rested, listener);
     /* Backlog 0: it listens already. Enabled apart, because making one hides that enabling failed. */
     if (listener->rest && !listener->acceptor)
-        listener->acceptor = evconnlistener_new(loop->base, on_accept, listener, LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_DISABLED, 0,
-                                                listener->fd);
+        listener->acceptor = evconnlistener_new(loop->base, on_accept, listener,
+                                                LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_DISABLED, 0, listener->fd);
     if (!listener->acceptor || evconnlistener_enable(listener->acceptor) != 0)
         return msi_error_memory(error);
     evconnlistener_set_error_cb(listener->acceptor, on_accept_error);

@@ -28,7 +28,8 @@ msi_listener *msi_listener_next(const msi_listener *listener);
 const char *msi_listener_url(const msi_listener *listener);
 
 /* Begins to accept on a loop. */
-msgsrv_status msi_listener_start(msi_listener *listener, msi_loop *loop, msi_accept_fn accepted, void *ctx, msgsrv_error *error);
+msgsrv_status msi_listener_start(msi_listener *listener, msi_loop *loop, msi_accept_fn accepted, void *ctx,
+                                 msgsrv_error *error);
 
 /* Takes what still waits in the kernel, then closes the socket and removes its path. */
 void msi_listener_stop(msi_listener *listener);

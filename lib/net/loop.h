@@ -22,30 +22,31 @@ struct msi_conn;
 typedef struct msi_loop {
     struct event_base *base;
     bool owns_base;
-    unsigned depth;          /* brackets that are open */
-    bool turn_active;        /* the turn event will run */
-    bool tick_active;        /* the tick timer is set */
-    bool work_left;          /* the owner's: before_leave has more to do */
-    bool in_read;            /* the receive buffer is in use */
+    unsigned depth;   /* brackets that are open */
+    bool turn_active; /* the turn event will run */
+    bool tick_active; /* the tick timer is set */
+    bool work_left;   /* the owner's: before_leave has more to do */
+    bool in_read;     /* the receive buffer is in use */
     msi_mailbox *mailbox;
     struct event *wake_event; /* the mailbox has something */
     struct event *turn_event; /* collected output waits, and we are outside of our brackets */
     struct event *tick_event; /* measures how late the loop is */
     uint64_t tick_due;
-    uint64_t now;             /* of this bracket; 0: not looked at yet */
-    uint8_t *recv_buf;        /* MSI_RECV_SIZE behind room for MSI_STASH_SMALL; made by the first read */
-    msi_buf out;              /* answers collected for out_owner */
+    uint64_t now;      /* of this bracket; 0: not looked at yet */
+    uint8_t *recv_buf; /* MSI_RECV_SIZE behind room for MSI_STASH_SMALL; made by the first read */
+    msi_buf out;       /* answers collected for out_owner */
     struct msi_conn *out_owner;
-    msi_buf scratch;          /* for output to connections that do not own `out` */
+    msi_buf scratch; /* for output to connections that do not own `out` */
     msi_pool pool;
     TAILQ_HEAD(msi_conn_list, msi_conn) dirty; /* connections with something to send or to go on reading */
     TAILQ_HEAD(msi_all_conns, msi_conn) conns;
     msi_counters counters;
     msi_log log;
     void (*on_flags)(struct msi_loop *loop, unsigned flags); /* flags were raised on the mailbox */
-    void (*before_leave)(struct msi_loop *loop); /* the outermost bracket is about to be left: the owner's last work in it. Optional. */
+    void (*before_leave)(
+        struct msi_loop *loop); /* the outermost bracket is about to be left: the owner's last work in it. Optional. */
     void (*on_leave)(struct msi_loop *loop); /* the outermost bracket was left; may free the loop. Optional. */
-    void *owner;              /* the server's or client's, for the two above */
+    void *owner;                             /* the server's or client's, for the two above */
 } msi_loop;
 
 /* The loop whose bracket the calling thread is in, or NULL. */

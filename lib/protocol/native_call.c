@@ -49,8 +49,8 @@ static bool write_end(msgsrv_call *call, const msi_final *final, msi_buf *out)
     msgsrv_status status = msi_native_append(call, out, &open, &error);
     if (status == MSGSRV_OK)
         return true;
-    msi_log_line(&call->host->loop->log, MSGSRV_LOG_ERROR, "%s: the response cannot be sent: %s", call->description->path,
-                 error.text);
+    msi_log_line(&call->host->loop->log, MSGSRV_LOG_ERROR, "%s: the response cannot be sent: %s",
+                 call->description->path, error.text);
     msi_final instead = {msi_native_failure(status), error.text, final->trailer};
     return msi_end_put(out, id, &instead);
 }
@@ -156,7 +156,8 @@ void msi_native_begin(msi_native_session *session, const msi_frame *frame)
         return;
     msgsrv_call *call = msi_call_new(session->host, method, &ops, session, &session->conn->peer);
     if (!call) {
-        msi_native_refuse(session, frame->id, MSGSRV_REFUSED_OPEN_CALLS, MSGSRV_RESOURCE_EXHAUSTED, "the server has no memory");
+        msi_native_refuse(session, frame->id, MSGSRV_REFUSED_OPEN_CALLS, MSGSRV_RESOURCE_EXHAUSTED,
+                          "the server has no memory");
         return;
     }
     call->node.id = frame->id;

@@ -92,7 +92,8 @@ static msgsrv_status take_metadata(msi_client_session *session, const msi_frame 
 static void end_here(msi_client_session *session, msi_client_call *call, msgsrv_status code, const char *text)
 {
     let_go(session, call);
-    session->events->ended(session->client, call, code, false, (msi_view){(const uint8_t *)text, strlen(text)}, (msi_view){0});
+    session->events->ended(session->client, call, code, false, (msi_view){(const uint8_t *)text, strlen(text)},
+                           (msi_view){0});
 }
 
 static void on_end(msi_client_session *session, const msi_frame *frame)
@@ -139,7 +140,8 @@ static void on_goaway(msi_client_session *session, const msi_frame *frame)
     if (!session->leaving) {
         session->leaving = true;
         msgsrv_error said;
-        msi_error_set(&said, msi_code_from_wire(frame->code), true, (const char *)frame->message.data, frame->message.size);
+        msi_error_set(&said, msi_code_from_wire(frame->code), true, (const char *)frame->message.data,
+                      frame->message.size);
         snprintf(session->reason, sizeof session->reason, "%.200s",
                  *said.text ? said.text : msgsrv_status_text(said.code));
         session->events->leaving(session->client, session);
@@ -292,10 +294,10 @@ static void on_closed(msi_conn *conn, msi_close why)
     msi_client_session *session = conn->owner;
     if (session->silent)
         return;
-    const char *reason = session->reason[0]          ? session->reason
-                         : why == MSI_CLOSE_MEMORY   ? "no memory"
+    const char *reason = session->reason[0]             ? session->reason
+                         : why == MSI_CLOSE_MEMORY      ? "no memory"
                          : why == MSI_CLOSE_SLOW_READER ? "the server did not read in time"
-                                                     : "the server closed the connection";
+                                                        : "the server closed the connection";
     end_all(session, reason);
     session->events->lost(session->client, session, session->heard || session->written == 0, reason);
 }
@@ -310,7 +312,8 @@ static void on_freed(msi_conn *conn)
 static const msi_conn_ops conn_ops = {input, on_eof, NULL, on_closed, on_freed};
 
 static msi_client_session *open_session(msi_loop *loop, int fd, const msi_address *peer, const msi_conn_limits *limits,
-                                        const msi_client_limits *client_limits, const msi_client_events *events, void *client)
+                                        const msi_client_limits *client_limits, const msi_client_events *events,
+                                        void *client)
 {
     msi_client_session *session = calloc(1, sizeof *session);
     msi_conn *conn = session ? msi_conn_new(loop, fd, peer, limits, &conn_ops, session) : NULL;
@@ -407,4 +410,5 @@ static size_t open_calls(const msi_client_session *session)
     return session->ids.count;
 }
 
-const msi_client_protocol msi_native_client = {open_session, send_call, cancel_call, send_ping, look, close_session, open_calls};
+const msi_client_protocol msi_native_client = {open_session, send_call,     cancel_call, send_ping,
+                                               look,         close_session, open_calls};

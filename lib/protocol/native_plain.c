@@ -19,8 +19,8 @@ static bool write_answer(msgsrv_call *call, const msi_final *final, msi_buf *out
     msgsrv_status status = msi_native_append(call, out, &open, &error);
     if (status == MSGSRV_OK)
         return true;
-    msi_log_line(&call->host->loop->log, MSGSRV_LOG_ERROR, "%s: the response cannot be sent: %s", call->description->path,
-                 error.text);
+    msi_log_line(&call->host->loop->log, MSGSRV_LOG_ERROR, "%s: the response cannot be sent: %s",
+                 call->description->path, error.text);
     return msi_end_put(out, 0, &(msi_final){msi_native_failure(status), error.text, NULL});
 }
 

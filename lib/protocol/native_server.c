@@ -263,9 +263,9 @@ static verdict judge(msi_native_session *session, const msi_head *head, const ui
         return REFUSED;
     }
     bool has_body = number == MSI_FRAME_CALL || number == MSI_FRAME_ITEM || number == MSI_FRAME_END;
-    uint32_t limit = number <= MSI_PLAIN_FIELDS                ? config->max_message
+    uint32_t limit = number <= MSI_PLAIN_FIELDS            ? config->max_message
                      : has_body || number > MSI_FRAME_HEAD ? config->max_message + MSI_FRAME_SLACK
-                                                               : MSI_FRAME_SLACK;
+                                                           : MSI_FRAME_SLACK;
     if (head->length <= limit)
         return TAKE;
     if (has_body && head->length <= MSI_MESSAGE_CEILING) {

@@ -25,18 +25,18 @@ typedef struct msi_native_session {
     msi_conn *conn;
     msi_call_host *host;
     const msi_protocol_config *config;
-    msi_method *last_method;         /* of the call before: mostly the next one's too */
-    struct msi_call_list calls;      /* framed calls that are open */
-    struct msi_call_list plain;      /* plain calls whose answer is not written, in the order in which they came */
-    msi_idmap parked;                /* framed calls that outlived their handler, by id */
+    msi_method *last_method;    /* of the call before: mostly the next one's too */
+    struct msi_call_list calls; /* framed calls that are open */
+    struct msi_call_list plain; /* plain calls whose answer is not written, in the order in which they came */
+    msi_idmap parked;           /* framed calls that outlived their handler, by id */
     uint64_t last_id;
-    size_t plain_bytes;              /* of finished answers in `plain` that wait for an earlier one */
+    size_t plain_bytes; /* of finished answers in `plain` that wait for an earlier one */
     uint32_t open_calls;
     uint32_t plain_calls;
     uint8_t paused;
-    bool framed;                     /* a frame of number 16 or above has come */
+    bool framed; /* a frame of number 16 or above has come */
     bool draining;
-    bool ended;                      /* no more input is looked at */
+    bool ended; /* no more input is looked at */
     msi_allowance pings;
     msi_allowance idle_frames;
 } msi_native_session;
@@ -45,7 +45,8 @@ typedef struct msi_native_session {
 void msi_native_begin(msi_native_session *session, const msi_frame *frame);
 
 /* Ends a call that never became one: just the answer. */
-void msi_native_refuse(msi_native_session *session, uint64_t id, msgsrv_refusal why, msgsrv_status code, const char *text);
+void msi_native_refuse(msi_native_session *session, uint64_t id, msgsrv_refusal why, msgsrv_status code,
+                       const char *text);
 
 /* Begins a plain call. */
 void msi_native_plain(msi_native_session *session, uint32_t field, msi_view body);

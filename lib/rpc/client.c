@@ -37,7 +37,8 @@ static msgsrv_status check_options(msgsrv_client_options *o, msgsrv_error *error
     if (!longest_given && o->backoff_max_ms < o->backoff_min_ms)
         o->backoff_max_ms = o->backoff_min_ms;
     if (o->backoff_max_ms < o->backoff_min_ms)
-        return msi_error(error, MSGSRV_INVALID_ARGUMENT, "msgsrv_client_options: backoff_max_ms is %u, expected backoff_min_ms, %u, or more",
+        return msi_error(error, MSGSRV_INVALID_ARGUMENT,
+                         "msgsrv_client_options: backoff_max_ms is %u, expected backoff_min_ms, %u, or more",
                          o->backoff_max_ms, o->backoff_min_ms);
     if (o->base && o->thread)
         return msi_error(error, MSGSRV_INVALID_ARGUMENT, "msgsrv_client_options: base and thread exclude each other");
@@ -50,8 +51,8 @@ static msgsrv_status check_options(msgsrv_client_options *o, msgsrv_error *error
 msgsrv_status msi_client_take_options(msgsrv_client *client, const msgsrv_client_options *options, msgsrv_error *error)
 {
     msgsrv_client_options *o = &client->options;
-    msgsrv_status status = msi_options_copy(o, sizeof *o, FIRST_SIZE, options, options ? options->size : 0,
-                                            "msgsrv_client_options", error);
+    msgsrv_status status =
+        msi_options_copy(o, sizeof *o, FIRST_SIZE, options, options ? options->size : 0, "msgsrv_client_options", error);
     if (status == MSGSRV_OK)
         status = check_options(o, error);
     if (status)
@@ -134,7 +135,8 @@ static void destroy(msgsrv_client *client)
     free(client);
 }
 
-static msgsrv_status init(msgsrv_client *client, const char *url, const msgsrv_client_options *options, msgsrv_error *error)
+static msgsrv_status init(msgsrv_client *client, const char *url, const msgsrv_client_options *options,
+                          msgsrv_error *error)
 {
     msgsrv_status status = msi_client_take_options(client, options, error);
     if (status == MSGSRV_OK)
@@ -148,7 +150,8 @@ static msgsrv_status init(msgsrv_client *client, const char *url, const msgsrv_c
     return msi_loop_init(&client->loop, o->base, msi_log_make(o->log, o->log_ctx, o->log_level), error);
 }
 
-msgsrv_status msgsrv_client_new(const char *url, const msgsrv_client_options *options, msgsrv_client **out, msgsrv_error *error)
+msgsrv_status msgsrv_client_new(const char *url, const msgsrv_client_options *options, msgsrv_client **out,
+                                msgsrv_error *error)
 {
     if (!out)
         return msi_error(error, MSGSRV_INVALID_ARGUMENT, "client is NULL");
@@ -195,8 +198,9 @@ msgsrv_status msi_client_drive(msgsrv_client *client, bool *inside, msgsrv_error
         return MSGSRV_OK;
     pthread_t nobody = 0;
     if (!atomic_compare_exchange_strong(&client->driver, &nobody, pthread_self()))
-        return msi_error(error, MSGSRV_FAILED_PRECONDITION,
-                         "another thread is in a call of this client; give it a thread of its own (options.thread) to share it");
+        return msi_error(
+            error, MSGSRV_FAILED_PRECONDITION,
+            "another thread is in a call of this client; give it a thread of its own (options.thread) to share it");
     *inside = false;
     return MSGSRV_OK;
 }
@@ -278,7 +282,8 @@ msgsrv_status msgsrv_client_poll(msgsrv_client *client, uint32_t timeout_ms, msg
     if (!client)
         return msi_error(error, MSGSRV_INVALID_ARGUMENT, "client is NULL");
     if (client->kind != MSI_CLIENT_PRIVATE || msi_client_inside(client))
-        return msi_error(error, MSGSRV_FAILED_PRECONDITION, "only a private loop is polled, and not inside its callbacks");
+        return msi_error(error, MSGSRV_FAILED_PRECONDITION,
+                         "only a private loop is polled, and not inside its callbacks");
     bool inside;
     msgsrv_status status = msi_client_drive(client, &inside, error);
     if (status)

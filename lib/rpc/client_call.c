@@ -200,8 +200,8 @@ static void cancel_here(msgsrv_client *client, msgsrv_handle handle)
     static const char text[] = "cancelled";
     msi_idnode *node = msi_idmap_find(&client->calls, handle);
     if (node)
-        msi_client_end((msi_client_entry *)(void *)((char *)node - offsetof(msi_client_entry, node)), MSGSRV_CANCELLED, false,
-                       text, sizeof text - 1);
+        msi_client_end((msi_client_entry *)(void *)((char *)node - offsetof(msi_client_entry, node)), MSGSRV_CANCELLED,
+                       false, text, sizeof text - 1);
 }
 
 typedef struct cancellation {
@@ -249,7 +249,8 @@ static void on_parent_cancelled(msi_post *post, msi_loop *loop)
     msi_mailbox_unref(mailbox);
 }
 
-static msgsrv_status tie_to_parent(msgsrv_client *client, msi_client_entry *entry, msgsrv_call *parent, msgsrv_error *error)
+static msgsrv_status tie_to_parent(msgsrv_client *client, msi_client_entry *entry, msgsrv_call *parent,
+                                   msgsrv_error *error)
 {
     msi_child *child = calloc(1, sizeof *child);
     if (!child)
@@ -271,17 +272,19 @@ static uint64_t deadline_of(const msgsrv_client *client, const msgsrv_call_optio
     return options->parent ? msi_earlier(deadline, options->parent->deadline) : deadline;
 }
 
-static msgsrv_status fill(msgsrv_client *client, msi_client_entry *entry, const void *request, const msgsrv_call_options *options,
-                          msgsrv_error *error)
+static msgsrv_status fill(msgsrv_client *client, msi_client_entry *entry, const void *request,
+                          const msgsrv_call_options *options, msgsrv_error *error)
 {
     msi_type_traits traits = msi_type_look(entry->method->request->nanopb);
     if (!traits.decodable || !entry->traits.decodable)
-        return msi_error(error, MSGSRV_INVALID_ARGUMENT, "%s: a message has fields of nanopb's callback type; use pointers or msgsrv_bytes",
+        return msi_error(error, MSGSRV_INVALID_ARGUMENT,
+                         "%s: a message has fields of nanopb's callback type; use pointers or msgsrv_bytes",
                          entry->method->path);
-    msgsrv_status status = msi_encode(entry->method->request, &traits, request, MSI_MESSAGE_CEILING, &entry->call.body, error);
+    msgsrv_status status =
+        msi_encode(entry->method->request, &traits, request, MSI_MESSAGE_CEILING, &entry->call.body, error);
     if (status == MSGSRV_OK && options->metadata_count && !options->metadata)
-        status = msi_error(error, MSGSRV_INVALID_ARGUMENT, "msgsrv_call_options: metadata is NULL, metadata_count is %zu",
-                           options->metadata_count);
+        status = msi_error(error, MSGSRV_INVALID_ARGUMENT,
+                           "msgsrv_call_options: metadata is NULL, metadata_count is %zu", options->metadata_count);
     for (size_t i = 0; i < options->metadata_count && status == MSGSRV_OK; i++)
         status = msi_metadata_add(&entry->call.metadata, &options->metadata[i], client->options.max_metadata, error);
     if (status)
@@ -381,8 +384,9 @@ static msgsrv_status check_sync(msgsrv_client *client, msgsrv_error *error)
         return msi_error(error, MSGSRV_FAILED_PRECONDITION,
                          "a synchronous call on the caller's event_base would stop it; use the _async form");
     if (msi_client_inside(client))
-        return msi_error(error, MSGSRV_FAILED_PRECONDITION,
-                         "a synchronous call inside a callback of the same client would wait for itself; use the _async form");
+        return msi_error(
+            error, MSGSRV_FAILED_PRECONDITION,
+            "a synchronous call inside a callback of the same client would wait for itself; use the _async form");
     return MSGSRV_OK;
 }
 
@@ -414,7 +418,8 @@ msgsrv_status msgsrv_client_call(msgsrv_client *client, const msgsrv_method *met
     status = make(client, method, request, options, &entry, error);
     if (status == MSGSRV_OK) {
         bool old = !options || (options->size && options->size < CALL_OPTIONS_FIRST_SIZE);
-        msi_waiter waiter = {.response = response, .head = old ? NULL : options->head, .trailer = old ? NULL : options->trailer};
+        msi_waiter waiter = {
+            .response = response, .head = old ? NULL : options->head, .trailer = old ? NULL : options->trailer};
         status = finish_sync(client, entry, &waiter, error);
     }
     msi_client_drive_end(client, inside);

@@ -147,14 +147,15 @@ static void on_ended(void *arg, msi_client_call *call, msgsrv_status code, bool 
     msi_client_entry *entry = msi_client_entry_of(call);
     if (code == MSGSRV_OK) {
         msgsrv_error error;
-        code = msi_decode(entry->method->response, &entry->traits, body.data, body.size, entry->client->options.max_message,
-                          entry->response, &error);
+        code = msi_decode(entry->method->response, &entry->traits, body.data, body.size,
+                          entry->client->options.max_message, entry->response, &error);
         if (code == MSGSRV_OK && entry->traits.has_views && !msi_own_views(entry->method->response, entry->response)) {
             msi_release(entry->method->response, &entry->traits, entry->response);
             code = msi_error_memory(&error);
         }
         if (code) {
-            msi_client_end(entry, code == MSGSRV_INVALID_ARGUMENT ? MSGSRV_INTERNAL : code, false, error.text, strlen(error.text));
+            msi_client_end(entry, code == MSGSRV_INVALID_ARGUMENT ? MSGSRV_INTERNAL : code, false, error.text,
+                           strlen(error.text));
             return;
         }
     }
@@ -260,7 +261,8 @@ static void on_dialed(void *arg, int fd, const msi_address *address, const char 
     }
     msi_client_session *session = NULL;
     if (room_for_session(client))
-        session = client->protocol->open(&client->loop, fd, address, &client->limits, &client->client_limits, &events, client);
+        session =
+            client->protocol->open(&client->loop, fd, address, &client->limits, &client->client_limits, &events, client);
     if (!session) {
         back_off(client, "no memory");
         return;

@@ -30,8 +30,8 @@ typedef struct msi_waiter {
 } msi_waiter;
 
 typedef struct msi_client_entry {
-    msi_client_call call; /* the protocol's part */
-    msi_idnode node;      /* its handle, in the client's table */
+    msi_client_call call;               /* the protocol's part */
+    msi_idnode node;                    /* its handle, in the client's table */
     TAILQ_ENTRY(msi_client_entry) done; /* the list of those whose callback is to come */
     msgsrv_client *client;
     const msgsrv_method *method; /* NULL: a ping, which only waits for a connection here */
@@ -42,17 +42,22 @@ typedef struct msi_client_entry {
     struct event timer;
     bool has_timer;
     bool wait_for_ready;
-    bool waiting;                /* on the client's list */
+    bool waiting; /* on the client's list */
     bool ended;
-    unsigned sent;               /* how often it went out */
+    unsigned sent; /* how often it went out */
     uint64_t pinged_at;
     const msi_client_session *pinged_on; /* a ping's connection */
-    msgsrv_error error;          /* the final status */
-    msi_type_traits traits;      /* of the response */
+    msgsrv_error error;                  /* the final status */
+    msi_type_traits traits;              /* of the response */
     _Alignas(max_align_t) unsigned char response[];
 } msi_client_entry;
 
-typedef enum msi_client_state { MSI_CLIENT_IDLE, MSI_CLIENT_DIALING, MSI_CLIENT_READY, MSI_CLIENT_BACKOFF } msi_client_state;
+typedef enum msi_client_state {
+    MSI_CLIENT_IDLE,
+    MSI_CLIENT_DIALING,
+    MSI_CLIENT_READY,
+    MSI_CLIENT_BACKOFF
+} msi_client_state;
 
 typedef enum msi_client_kind { MSI_CLIENT_PRIVATE, MSI_CLIENT_THREAD, MSI_CLIENT_BASE } msi_client_kind;
 
@@ -68,27 +73,27 @@ struct msgsrv_client {
     const msi_client_protocol *protocol;
     msi_client_state state;
     msi_dialer *dialer;
-    msi_client_session *session;        /* where new calls go, when READY */
-    msi_client_session **sessions;      /* all that are alive: older ones finish what a draining server took */
+    msi_client_session *session;   /* where new calls go, when READY */
+    msi_client_session **sessions; /* all that are alive: older ones finish what a draining server took */
     size_t session_count;
     size_t session_room;
-    struct msi_client_calls waiting;           /* calls without a connection */
-    msi_idmap calls;                    /* by handle */
+    struct msi_client_calls waiting; /* calls without a connection */
+    msi_idmap calls;                 /* by handle */
     TAILQ_HEAD(msi_done_list, msi_client_entry) done;
-    struct event *done_event;           /* there are some, and we were not in a callback */
+    struct event *done_event; /* there are some, and we were not in a callback */
     struct event *backoff_timer;
-    uint32_t backoff_ms;                /* the next pause */
+    uint32_t backoff_ms; /* the next pause */
     uint64_t backoff_until;
-    uint64_t random;                    /* state of the jitter */
-    char reason[MSGSRV_ERROR_TEXT];     /* of the last failure */
-    unsigned in_api;                    /* brackets that were opened by the program's calls, not by the loop */
-    bool delivering;                    /* callbacks are being called */
+    uint64_t random;                /* state of the jitter */
+    char reason[MSGSRV_ERROR_TEXT]; /* of the last failure */
+    unsigned in_api;                /* brackets that were opened by the program's calls, not by the loop */
+    bool delivering;                /* callbacks are being called */
     bool free_pending;
-    uint64_t progress;                  /* callbacks called and waiters served */
-    _Atomic(pthread_t) driver;          /* of a private loop: the thread that drives it; 0: none (glibc has no thread 0) */
+    uint64_t progress;         /* callbacks called and waiters served */
+    _Atomic(pthread_t) driver; /* of a private loop: the thread that drives it; 0: none (glibc has no thread 0) */
     atomic_uint_fast64_t next_handle;
-    atomic_uint open;                   /* calls that have not ended */
-    pthread_mutex_t lock;               /* guards waiters of a threaded client */
+    atomic_uint open;     /* calls that have not ended */
+    pthread_mutex_t lock; /* guards waiters of a threaded client */
     pthread_cond_t changed;
 };
 

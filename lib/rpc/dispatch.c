@@ -131,7 +131,8 @@ static void begin(msgsrv_call *call, msi_view body)
 static msgsrv_status append(msgsrv_call *call, msi_buf *out, msgsrv_error *error)
 {
     if (!call->encoded)
-        return msi_encode(call->description->response, &call->response_traits, call->response, call->max_message, out, error);
+        return msi_encode(call->description->response, &call->response_traits, call->response, call->max_message, out,
+                          error);
     if (!msi_buf_append(out, call->held.body.data, call->held.body.len))
         return msi_error_memory(error);
     return MSGSRV_OK;

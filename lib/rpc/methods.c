@@ -65,10 +65,11 @@ static msgsrv_status check_service(const msgsrv_service *service, msgsrv_error *
                          MSGSRV_GENERATED_ABI);
     if (service->nanopb_header != PB_PROTO_HEADER_VERSION || service->nanopb_size_bytes != sizeof(pb_size_t) ||
         service->nanopb_desc_bytes != sizeof(pb_msgdesc_t))
-        return msi_error(error, MSGSRV_FAILED_PRECONDITION,
-                         "%s was compiled with another nanopb (format %u, sizes %u and %u) than this library (%u, %zu and %zu)",
-                         service->name, service->nanopb_header, service->nanopb_size_bytes, service->nanopb_desc_bytes,
-                         (unsigned)PB_PROTO_HEADER_VERSION, sizeof(pb_size_t), sizeof(pb_msgdesc_t));
+        return msi_error(
+            error, MSGSRV_FAILED_PRECONDITION,
+            "%s was compiled with another nanopb (format %u, sizes %u and %u) than this library (%u, %zu and %zu)",
+            service->name, service->nanopb_header, service->nanopb_size_bytes, service->nanopb_desc_bytes,
+            (unsigned)PB_PROTO_HEADER_VERSION, sizeof(pb_size_t), sizeof(pb_msgdesc_t));
     return MSGSRV_OK;
 }
 
@@ -88,9 +89,10 @@ static msgsrv_status fill(msi_method *method, const msgsrv_service_method *from,
     method->implemented = from->implemented(implementation);
     method->blocking = from->blocking(implementation);
     if (!method->request_traits.decodable || !method->response_traits.decodable)
-        return msi_error(error, MSGSRV_INVALID_ARGUMENT,
-                         "%s: a message has fields of nanopb's callback type, which are not served; use pointers or msgsrv_bytes",
-                         from->method->path);
+        return msi_error(
+            error, MSGSRV_INVALID_ARGUMENT,
+            "%s: a message has fields of nanopb's callback type, which are not served; use pointers or msgsrv_bytes",
+            from->method->path);
     return MSGSRV_OK;
 }
 
@@ -100,8 +102,8 @@ static void free_copy(msi_service_copy *copy)
     free(copy);
 }
 
-static msgsrv_status make_copy(const msgsrv_service *service, const void *implementation, void *ctx, msi_service_copy **made,
-                               msgsrv_error *error)
+static msgsrv_status make_copy(const msgsrv_service *service, const void *implementation, void *ctx,
+                               msi_service_copy **made, msgsrv_error *error)
 {
     msi_service_copy *copy = calloc(1, sizeof *copy + service->method_count * sizeof copy->methods[0]);
     if (copy)
@@ -131,8 +133,8 @@ static msgsrv_status check_free(const msi_methods *methods, const msgsrv_service
     return MSGSRV_OK;
 }
 
-msgsrv_status msi_methods_add(msi_methods *methods, const msgsrv_service *service, const void *implementation, void *ctx,
-                              msgsrv_error *error)
+msgsrv_status msi_methods_add(msi_methods *methods, const msgsrv_service *service, const void *implementation,
+                              void *ctx, msgsrv_error *error)
 {
     if (!service || !implementation)
         return msi_error(error, MSGSRV_INVALID_ARGUMENT, "the service or its implementation is NULL");

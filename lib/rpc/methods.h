@@ -12,8 +12,8 @@ typedef struct msi_methods {
 } msi_methods;
 
 /* Adds all methods of a service, or none; checks that the code was generated for this library. */
-msgsrv_status msi_methods_add(msi_methods *methods, const msgsrv_service *service, const void *implementation, void *ctx,
-                              msgsrv_error *error);
+msgsrv_status msi_methods_add(msi_methods *methods, const msgsrv_service *service, const void *implementation,
+                              void *ctx, msgsrv_error *error);
 
 /* The method of a path, or NULL. */
 msi_method *msi_methods_find(const msi_methods *methods, const uint8_t *path, size_t size);

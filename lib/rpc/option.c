@@ -13,8 +13,8 @@ msgsrv_status msi_options_check(const msi_option *options, size_t count, const c
         uint32_t value = *option->value ? *option->value : option->standard;
         bool fits = value >= option->least && value <= option->most;
         if (!fits && !(option->none && value == MSGSRV_NONE))
-            return msi_error(error, MSGSRV_INVALID_ARGUMENT, "%s: %s is %u, expected %u to %u%s", owner, option->name, value,
-                             option->least, option->most, option->none ? " or MSGSRV_NONE" : "");
+            return msi_error(error, MSGSRV_INVALID_ARGUMENT, "%s: %s is %u, expected %u to %u%s", owner, option->name,
+                             value, option->least, option->most, option->none ? " or MSGSRV_NONE" : "");
         *option->value = value;
     }
     return MSGSRV_OK;
@@ -28,12 +28,13 @@ msgsrv_status msi_options_copy(void *to, size_t known, size_t first, const void 
         return MSGSRV_OK;
     size_t size = given ? given : first;
     if (size < first)
-        return msi_error(error, MSGSRV_INVALID_ARGUMENT, "%s: size is %zu, expected sizeof the struct, or 0", owner, size);
+        return msi_error(error, MSGSRV_INVALID_ARGUMENT, "%s: size is %zu, expected sizeof the struct, or 0", owner,
+                         size);
     /* A program that was compiled with a newer header may say what this library does not know, only by leaving it out. */
     for (size_t i = known; i < size; i++) {
         if (((const char *)from)[i])
-            return msi_error(error, MSGSRV_INVALID_ARGUMENT, "%s: an option that this version of the library does not know",
-                             owner);
+            return msi_error(error, MSGSRV_INVALID_ARGUMENT,
+                             "%s: an option that this version of the library does not know", owner);
     }
     memcpy(to, from, size < known ? size : known);
     return MSGSRV_OK;

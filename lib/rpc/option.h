@@ -11,7 +11,7 @@ typedef struct msi_option {
     uint32_t standard;
     uint32_t least;
     uint32_t most;
-    bool none;       /* MSGSRV_NONE is allowed, and stays as it is */
+    bool none; /* MSGSRV_NONE is allowed, and stays as it is */
 } msi_option;
 
 /* Checks and fills in a table of options. */

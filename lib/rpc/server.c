@@ -66,8 +66,8 @@ static msgsrv_status check_new(const msgsrv_server *server, msgsrv_error *error)
     return MSGSRV_OK;
 }
 
-msgsrv_status msgsrv_server_register(msgsrv_server *server, const msgsrv_service *service, const void *implementation, void *ctx,
-                                     msgsrv_error *error)
+msgsrv_status msgsrv_server_register(msgsrv_server *server, const msgsrv_service *service, const void *implementation,
+                                     void *ctx, msgsrv_error *error)
 {
     msgsrv_status status = check_new(server, error);
     return status ? status : msi_methods_add(&server->methods, service, implementation, ctx, error);
@@ -310,7 +310,8 @@ msgsrv_status msgsrv_server_wait(msgsrv_server *server, msgsrv_error *error)
     if (!server)
         return msi_error(error, MSGSRV_INVALID_ARGUMENT, "server is NULL");
     if (!server->started || server->options.base || inside(server))
-        return msi_error(error, MSGSRV_FAILED_PRECONDITION, "only a started server with loops of its own is waited for, from outside");
+        return msi_error(error, MSGSRV_FAILED_PRECONDITION,
+                         "only a started server with loops of its own is waited for, from outside");
     pthread_mutex_lock(&server->lock);
     while (!server->stopped)
         pthread_cond_wait(&server->changed, &server->lock);

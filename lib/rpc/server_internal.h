@@ -33,22 +33,22 @@ struct msgsrv_server {
     msi_conn_limits limits;
     msi_protocol_config config;
     msi_methods methods;
-    msi_listener *listeners;  /* the last one first */
-    const char **addresses;   /* of the listeners, in their order, ended by NULL; made anew by each listen */
-    msi_workers *workers;     /* made at start, when a method is blocking */
+    msi_listener *listeners; /* the last one first */
+    const char **addresses;  /* of the listeners, in their order, ended by NULL; made anew by each listen */
+    msi_workers *workers;    /* made at start, when a method is blocking */
     msi_server_loop *loops;
     uint32_t loop_count;
-    uint32_t next_loop;       /* where the search for the emptiest begins */
-    uint32_t loops_done;      /* of the others, as the first one knows */
+    uint32_t next_loop;  /* where the search for the emptiest begins */
+    uint32_t loops_done; /* of the others, as the first one knows */
     bool started;
-    bool free_pending;        /* free was called inside a callback */
+    bool free_pending; /* free was called inside a callback */
     bool on_stopped_told;
     struct event *grace_timer;
-    atomic_uint connections;  /* all of them, those on the way to their loop too */
+    atomic_uint connections; /* all of them, those on the way to their loop too */
     atomic_uint grace_ms;
-    pthread_mutex_t lock;     /* guards the next two */
+    pthread_mutex_t lock; /* guards the next two */
     pthread_cond_t changed;
-    bool running;             /* some thread is in run() */
+    bool running; /* some thread is in run() */
     bool stopped;
 };
 

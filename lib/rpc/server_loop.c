@@ -164,7 +164,8 @@ void msi_server_on_accept(void *ctx, int fd, const struct sockaddr *peer)
     msgsrv_server *server = first->server;
     if (atomic_load(&server->connections) >= server->options.max_connections) {
         msi_count(&first->loop.counters.refused[MSGSRV_REFUSED_CONNECTIONS], 1);
-        msi_log_line(&first->loop.log, MSGSRV_LOG_WARNING, "a connection was refused: %u are open", server->options.max_connections);
+        msi_log_line(&first->loop.log, MSGSRV_LOG_WARNING, "a connection was refused: %u are open",
+                     server->options.max_connections);
         close(fd);
         return;
     }
@@ -212,7 +213,7 @@ static void drain_loop(msi_server_loop *own)
     size_t count = 0;
     msi_conn *conn;
     TAILQ_FOREACH(conn, &own->loop.conns, all)
-        count++;
+    count++;
     while (count-- && (conn = TAILQ_FIRST(&own->loop.conns)) != NULL) {
         TAILQ_REMOVE(&own->loop.conns, conn, all);
         TAILQ_INSERT_TAIL(&own->loop.conns, conn, all);

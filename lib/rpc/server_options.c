@@ -39,8 +39,10 @@ static msgsrv_status check(msgsrv_server_options *o, msgsrv_error *error)
         {"socket_mode", &o->socket_mode, MSI_SOCKET_MODE, 1, 0777, false},
     };
     if (o->base && o->threads)
-        return msi_error(error, MSGSRV_INVALID_ARGUMENT,
-                         "msgsrv_server_options: threads is %u, expected 0 with a base: the caller's loop is one thread's", o->threads);
+        return msi_error(
+            error, MSGSRV_INVALID_ARGUMENT,
+            "msgsrv_server_options: threads is %u, expected 0 with a base: the caller's loop is one thread's",
+            o->threads);
     if ((unsigned)o->log_level > MSGSRV_LOG_DEBUG)
         return msi_error(error, MSGSRV_INVALID_ARGUMENT, "msgsrv_server_options: log_level is %d, expected 0 to %d",
                          (int)o->log_level, (int)MSGSRV_LOG_DEBUG);
@@ -55,8 +57,8 @@ static uint32_t never_is_zero(uint32_t ms)
 msgsrv_status msi_server_take_options(msgsrv_server *server, const msgsrv_server_options *options, msgsrv_error *error)
 {
     msgsrv_server_options *o = &server->options;
-    msgsrv_status status = msi_options_copy(o, sizeof *o, FIRST_SIZE, options, options ? options->size : 0,
-                                            "msgsrv_server_options", error);
+    msgsrv_status status =
+        msi_options_copy(o, sizeof *o, FIRST_SIZE, options, options ? options->size : 0, "msgsrv_server_options", error);
     if (status == MSGSRV_OK)
         status = check(o, error);
     if (status)

@@ -33,7 +33,8 @@ const msgsrv_field *msi_field_find(const msgsrv_message_type *type, uint32_t num
     return low < type->field_count && type->fields[low].number == number ? &type->fields[low] : NULL;
 }
 
-static msgsrv_status check_text(const msgsrv_message_type *type, const msgsrv_field *field, msi_view text, msgsrv_error *error)
+static msgsrv_status check_text(const msgsrv_message_type *type, const msgsrv_field *field, msi_view text,
+                                msgsrv_error *error)
 {
     switch (msi_text_check(text.data, text.size)) {
     case MSI_TEXT_OK:
@@ -44,7 +45,8 @@ static msgsrv_status check_text(const msgsrv_message_type *type, const msgsrv_fi
                          type->name, field->name);
     case MSI_TEXT_NOT_UTF8:
         return msi_error(error, MSGSRV_INVALID_ARGUMENT,
-                         "%s.%s: the string is not valid UTF-8; use a bytes field for such data", type->name, field->name);
+                         "%s.%s: the string is not valid UTF-8; use a bytes field for such data", type->name,
+                         field->name);
     }
     return MSGSRV_OK;
 }

@@ -17,8 +17,8 @@ void msi_release(const msgsrv_message_type *type, const msi_type_traits *traits,
         pb_release(type->nanopb, message);
 }
 
-msgsrv_status msi_decode(const msgsrv_message_type *type, const msi_type_traits *traits, const uint8_t *data, size_t size,
-                         uint32_t max_message, void *message, msgsrv_error *error)
+msgsrv_status msi_decode(const msgsrv_message_type *type, const msi_type_traits *traits, const uint8_t *data,
+                         size_t size, uint32_t max_message, void *message, msgsrv_error *error)
 {
     if (!traits->flat) {
         size_t memory = (size_t)max_message * MSI_DECODE_FACTOR + type->struct_size + MSI_KIB;

@@ -12,12 +12,12 @@
 
 /* What has to be done with a type, found out once at registration. */
 typedef struct msi_type_traits {
-    bool flat;        /* scalars only: nothing to check before decoding, nothing to release */
-    bool releases;    /* has pointers: pb_release() is needed */
-    bool has_views;   /* has msgsrv_bytes somewhere */
-    bool has_text;    /* has a string pointer in the message itself */
-    bool zero_init;   /* a cleared struct is its default, so nanopb need not initialise it */
-    bool decodable;   /* no callback fields but msgsrv_bytes */
+    bool flat;      /* scalars only: nothing to check before decoding, nothing to release */
+    bool releases;  /* has pointers: pb_release() is needed */
+    bool has_views; /* has msgsrv_bytes somewhere */
+    bool has_text;  /* has a string pointer in the message itself */
+    bool zero_init; /* a cleared struct is its default, so nanopb need not initialise it */
+    bool decodable; /* no callback fields but msgsrv_bytes */
 } msi_type_traits;
 
 msi_type_traits msi_type_look(const pb_msgdesc_t *type);
@@ -26,8 +26,8 @@ msi_type_traits msi_type_look(const pb_msgdesc_t *type);
  * Decodes into a struct that is cleared to zero. msgsrv_bytes become views of `data`. On failure what was allocated is released and the
  * struct is cleared. `max_message` bounds the memory (MSI_DECODE_FACTOR times it).
  */
-msgsrv_status msi_decode(const msgsrv_message_type *type, const msi_type_traits *traits, const uint8_t *data, size_t size,
-                         uint32_t max_message, void *message, msgsrv_error *error);
+msgsrv_status msi_decode(const msgsrv_message_type *type, const msi_type_traits *traits, const uint8_t *data,
+                         size_t size, uint32_t max_message, void *message, msgsrv_error *error);
 
 /* Appends a message's encoding, at most `max_message` bytes of it. On failure the buffer is as it was. */
 msgsrv_status msi_encode(const msgsrv_message_type *type, const msi_type_traits *traits, const void *message,

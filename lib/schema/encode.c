@@ -93,15 +93,17 @@ msgsrv_status msi_encode(const msgsrv_message_type *type, const msi_type_traits 
     sink to = {out, false};
     pb_ostream_t stream = {.callback = sink_write, .state = &to, .max_size = max_message};
     msgsrv_status status = MSGSRV_OK;
-    bool encoded = traits->has_text ? encode_with_text(&stream, type->nanopb, message)
-                                    : pb_encode(&stream, type->nanopb, message);
+    bool encoded =
+        traits->has_text ? encode_with_text(&stream, type->nanopb, message) : pb_encode(&stream, type->nanopb, message);
     if (!encoded) {
         if (to.no_memory)
             status = msi_error_memory(error);
         else if (strcmp(PB_GET_ERROR(&stream), "stream full") == 0)
-            status = msi_error(error, MSGSRV_RESOURCE_EXHAUSTED, "%s: over the message limit of %u bytes", type->name, max_message);
+            status = msi_error(error, MSGSRV_RESOURCE_EXHAUSTED, "%s: over the message limit of %u bytes", type->name,
+                               max_message);
         else
-            status = msi_error(error, MSGSRV_INVALID_ARGUMENT, "%s: does not encode: %s", type->name, PB_GET_ERROR(&stream));
+            status =
+                msi_error(error, MSGSRV_INVALID_ARGUMENT, "%s: does not encode: %s", type->name, PB_GET_ERROR(&stream));
     } else if (!traits->flat) {
         status = msi_check(type, out->data + start, out->len - start, SIZE_MAX, error);
     }

@@ -16,8 +16,8 @@ static bool stored(const msgsrv_message_type *type, uint32_t number, pb_field_it
     return pb_field_iter_begin(field, type->nanopb, NULL) && pb_field_iter_find(field, number);
 }
 
-static msgsrv_status explain_length(const msgsrv_message_type *type, const msgsrv_field *field, const pb_field_iter_t *iter,
-                                    size_t size, msgsrv_error *error)
+static msgsrv_status explain_length(const msgsrv_message_type *type, const msgsrv_field *field,
+                                    const pb_field_iter_t *iter, size_t size, msgsrv_error *error)
 {
     if (PB_ATYPE(iter->type) == PB_ATYPE_STATIC) {
         size_t room = 0;
@@ -31,13 +31,14 @@ static msgsrv_status explain_length(const msgsrv_message_type *type, const msgsr
             return MSGSRV_OK;
         if (size > room)
             return msi_error(error, MSGSRV_INVALID_ARGUMENT,
-                             "%s.%s: %zu bytes, but its .options give it room for %zu (max_size)", type->name, field->name,
-                             size, room);
+                             "%s.%s: %zu bytes, but its .options give it room for %zu (max_size)", type->name,
+                             field->name, size, room);
     }
     if (PB_ATYPE(iter->type) == PB_ATYPE_POINTER && field->kind == MSGSRV_FIELD_BYTES && size > COUNT_MAX)
-        return msi_error(error, MSGSRV_INVALID_ARGUMENT,
-                         "%s.%s: %zu bytes, but a bytes field ends at %u; give it the type msgsrv_bytes in the .options",
-                         type->name, field->name, size, COUNT_MAX);
+        return msi_error(
+            error, MSGSRV_INVALID_ARGUMENT,
+            "%s.%s: %zu bytes, but a bytes field ends at %u; give it the type msgsrv_bytes in the .options", type->name,
+            field->name, size, COUNT_MAX);
     return MSGSRV_OK;
 }
 
@@ -61,8 +62,8 @@ static size_t occurrences(const msi_view *data, uint32_t number, bool scalar)
     return count;
 }
 
-static msgsrv_status explain_count(const msgsrv_message_type *type, const msgsrv_field *field, const pb_field_iter_t *iter,
-                                   const msi_view *data, msgsrv_error *error)
+static msgsrv_status explain_count(const msgsrv_message_type *type, const msgsrv_field *field,
+                                   const pb_field_iter_t *iter, const msi_view *data, msgsrv_error *error)
 {
     size_t room = PB_ATYPE(iter->type) == PB_ATYPE_STATIC ? iter->array_size : COUNT_MAX;
     if (data->size <= room) /* an element takes a byte at least */
@@ -70,8 +71,9 @@ static msgsrv_status explain_count(const msgsrv_message_type *type, const msgsrv
     size_t count = occurrences(data, field->number, field->kind == MSGSRV_FIELD_SCALAR);
     if (count <= room)
         return MSGSRV_OK;
-    return msi_error(error, MSGSRV_INVALID_ARGUMENT, "%s.%s: %zu elements, but the field holds %zu at most; split the message",
-                     type->name, field->name, count, room);
+    return msi_error(error, MSGSRV_INVALID_ARGUMENT,
+                     "%s.%s: %zu elements, but the field holds %zu at most; split the message", type->name, field->name,
+                     count, room);
 }
 
 static msgsrv_status explain_message(const msgsrv_message_type *type, msi_view data, unsigned depth, msgsrv_error *error);
@@ -86,8 +88,8 @@ static msgsrv_status explain_field(const msgsrv_message_type *type, const msi_wi
     if (found->type != MSI_WIRE_BYTES) {
         if (field->kind == MSGSRV_FIELD_SCALAR)
             return MSGSRV_OK;
-        return msi_error(error, MSGSRV_INVALID_ARGUMENT, "%s.%s: wire type %u, expected 2 (length-delimited)", type->name,
-                         field->name, found->type);
+        return msi_error(error, MSGSRV_INVALID_ARGUMENT, "%s.%s: wire type %u, expected 2 (length-delimited)",
+                         type->name, field->name, found->type);
     }
     if (field->kind == MSGSRV_FIELD_MESSAGE)
         return explain_message(field->message, found->bytes, depth + 1, error);

@@ -51,7 +51,8 @@ static void look(const pb_msgdesc_t *type, msi_type_traits *traits, seen_types *
             return;
     }
     if (seen->count == TYPES_MAX) {
-        *traits = (msi_type_traits){.releases = true, .has_views = true, .has_text = traits->has_text, .decodable = traits->decodable};
+        *traits = (msi_type_traits){
+            .releases = true, .has_views = true, .has_text = traits->has_text, .decodable = traits->decodable};
         return;
     }
     bool outermost = seen->count == 0;

@@ -28,7 +28,7 @@ enum {
 
 /* What the front of the input is. */
 typedef enum msi_head_result {
-    MSI_HEAD_MORE,      /* cut off: wait for more */
+    MSI_HEAD_MORE, /* cut off: wait for more */
     MSI_HEAD_OK,
     MSI_HEAD_WIRE_TYPE, /* not length-delimited, or field number 0 */
     MSI_HEAD_VARINT     /* a tag or length that is too long or not minimal */
@@ -75,18 +75,18 @@ bool msi_frame_metadata(const msi_frame *frame, const uint8_t **at, msi_view *ke
 
 /* A frame whose body is being appended; between msi_*_open() and msi_frame_close(). */
 typedef struct msi_open_frame {
-    size_t start;     /* of the frame in the buffer */
-    size_t body;      /* where its body begins */
+    size_t start; /* of the frame in the buffer */
+    size_t body;  /* where its body begins */
     uint32_t number;
-    uint32_t fields;  /* bytes of the fields before the body */
-    uint8_t length_size; /* bytes left for the frame's length */
+    uint32_t fields;          /* bytes of the fields before the body */
+    uint8_t length_size;      /* bytes left for the frame's length */
     uint8_t body_length_size; /* bytes left for the body's; 0 for a plain message, which is its own body */
 } msi_open_frame;
 
 /* What a final status carries besides its body. */
 typedef struct msi_final {
     msgsrv_status code;
-    const char *message; /* NULL or "": none */
+    const char *message;                /* NULL or "": none */
     const msgsrv_metadata_set *trailer; /* NULL: none */
 } msi_final;
 
@@ -97,8 +97,8 @@ typedef struct msi_final {
  */
 bool msi_plain_open(msi_buf *out, uint32_t number, size_t hint, msi_open_frame *open);
 bool msi_end_open(msi_buf *out, uint64_t id, const msi_final *final, size_t hint, msi_open_frame *open);
-bool msi_call_open(msi_buf *out, uint64_t id, const char *method, uint32_t timeout_ms, const msgsrv_metadata_set *metadata,
-                   size_t hint, msi_open_frame *open);
+bool msi_call_open(msi_buf *out, uint64_t id, const char *method, uint32_t timeout_ms,
+                   const msgsrv_metadata_set *metadata, size_t hint, msi_open_frame *open);
 bool msi_frame_close(msi_buf *out, const msi_open_frame *open);
 
 /* Whole frames without a body. An id of 0 is left out, as proto3 does. */

@@ -99,7 +99,7 @@ static uint8_t *put_final(uint8_t *at, uint64_t id, const msi_final *final)
     if (id)
         at = put_varint_field(at, 1, id);
     if (final->code)
-        at = put_varint_field(at, 2, (uint64_t)final->code);
+        at = put_varint_field(at, 2, (uint64_t) final->code);
     if (final->message && *final->message)
         at = put_bytes_field(at, 3, final->message, strlen(final->message));
     return put_metadata(at, final->trailer);
@@ -116,8 +116,8 @@ bool msi_end_open(msi_buf *out, uint64_t id, const msi_final *final, size_t hint
     return true;
 }
 
-bool msi_call_open(msi_buf *out, uint64_t id, const char *method, uint32_t timeout_ms, const msgsrv_metadata_set *metadata,
-                   size_t hint, msi_open_frame *open)
+bool msi_call_open(msi_buf *out, uint64_t id, const char *method, uint32_t timeout_ms,
+                   const msgsrv_metadata_set *metadata, size_t hint, msi_open_frame *open)
 {
     size_t method_size = strlen(method);
     size_t fields = 2 * VARINT_ROOM + 6 + method_size + metadata_room(metadata);

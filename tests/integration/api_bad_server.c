@@ -496,8 +496,8 @@ START_TEST(metadata_that_is_wrong_or_too_much_ends_its_call_alone)
         put_end_metadata(&out, stage.id, pair, i < 4 ? 0 : 1);
         stage_send(&stage, &out);
         api_event_wait(&heard.ended, 1);
-        ck_assert_msg(heard.status == (i % 4 < 3 ? MSGSRV_INVALID_ARGUMENT : MSGSRV_RESOURCE_EXHAUSTED), "case %d is %s", i,
-                      msgsrv_status_name(heard.status));
+        ck_assert_msg(heard.status == (i % 4 < 3 ? MSGSRV_INVALID_ARGUMENT : MSGSRV_RESOURCE_EXHAUSTED),
+                      "case %d is %s", i, msgsrv_status_name(heard.status));
         ck_assert_uint_eq(heard.head_count + heard.trailer_count, 0);
         if (i < 4) /* its end was still to come */
             ck_assert_uint_eq(api_client_frame(stage.peer, TS_CANCEL)->id, stage.id);

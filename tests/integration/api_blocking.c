@@ -285,9 +285,9 @@ START_TEST(everything_a_handler_may_do_works_on_the_pool)
 END_TEST
 
 TS_MAIN("api_blocking", blocking_handlers_run_beside_each_other,
-         the_pools_threads_are_made_when_they_are_needed_and_end_with_the_server,
-         while_all_workers_block_the_loop_serves_the_others, over_the_queue_a_call_is_resource_exhausted,
-         a_call_whose_deadline_passes_while_it_waits_never_starts, a_call_cancelled_while_it_waits_never_starts,
-         a_caller_that_leaves_while_its_handler_blocks_harms_nothing,
-         freeing_the_server_cancels_blocking_handlers_and_waits_for_them,
-         a_blocking_handler_may_hold_and_answer_before_it_returns, everything_a_handler_may_do_works_on_the_pool)
+        the_pools_threads_are_made_when_they_are_needed_and_end_with_the_server,
+        while_all_workers_block_the_loop_serves_the_others, over_the_queue_a_call_is_resource_exhausted,
+        a_call_whose_deadline_passes_while_it_waits_never_starts, a_call_cancelled_while_it_waits_never_starts,
+        a_caller_that_leaves_while_its_handler_blocks_harms_nothing,
+        freeing_the_server_cancels_blocking_handlers_and_waits_for_them,
+        a_blocking_handler_may_hold_and_answer_before_it_returns, everything_a_handler_may_do_works_on_the_pool)

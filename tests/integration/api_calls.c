@@ -48,7 +48,8 @@ START_TEST(an_empty_text_and_utf8_come_back_as_they_were)
     api_ok(messages_Demo_Echo(client, &request, NULL, &response, &error), &error);
     ck_assert(response.text == NULL || response.text[0] == '\0');
     messages_EchoMessage_release(&response);
-    api_call_echo(client, "gr\xc3\xbc\xc3\x9f" " \xe2\x82\xac \xf0\x9f\x99\x82");
+    api_call_echo(client, "gr\xc3\xbc\xc3\x9f"
+                          " \xe2\x82\xac \xf0\x9f\x99\x82");
     msgsrv_client_free(client);
     msgsrv_server_free(server);
 }
@@ -177,7 +178,8 @@ START_TEST(an_unknown_method_is_unimplemented_and_named)
         messages_AddResponse response;
         unknown.path = paths[i];
         api_expect(MSGSRV_UNIMPLEMENTED,
-                   msgsrv_client_call(client, &unknown, &(messages_AddRequest){.a = 1}, NULL, &response, &error), &error);
+                   msgsrv_client_call(client, &unknown, &(messages_AddRequest){.a = 1}, NULL, &response, &error),
+                   &error);
         api_contains(error.text, paths[i]);
     }
     api_call_add(client);
@@ -261,10 +263,11 @@ static msgsrv_status fail_bare(msgsrv_call *call, const messages_AddRequest *req
 START_TEST(a_bare_code_travels_and_one_outside_the_list_is_internal)
 {
     static const messages_Demo_service service = {.Add = fail_bare};
-    static const int32_t codes[][2] = {
-        {MSGSRV_NOT_FOUND, MSGSRV_NOT_FOUND}, {MSGSRV_UNAUTHENTICATED, MSGSRV_UNAUTHENTICATED},
-        {17, MSGSRV_INTERNAL},                {MSGSRV_AGAIN, MSGSRV_INTERNAL},
-        {-3, MSGSRV_INTERNAL}};
+    static const int32_t codes[][2] = {{MSGSRV_NOT_FOUND, MSGSRV_NOT_FOUND},
+                                       {MSGSRV_UNAUTHENTICATED, MSGSRV_UNAUTHENTICATED},
+                                       {17, MSGSRV_INTERNAL},
+                                       {MSGSRV_AGAIN, MSGSRV_INTERNAL},
+                                       {-3, MSGSRV_INTERNAL}};
     msgsrv_server *server = api_server(&service, NULL);
     msgsrv_client *client = api_client(server, NULL);
     for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
@@ -315,7 +318,8 @@ END_TEST
 START_TEST(what_is_not_utf8_in_an_error_text_is_replaced)
 {
     static const messages_Demo_service service = {.Echo = fail_with_text};
-    static const char broken[] = "a\xff" "b \xc3( \xed\xa0\x80 ok";
+    static const char broken[] = "a\xff"
+                                 "b \xc3( \xed\xa0\x80 ok";
     msgsrv_server *server = api_server(&service, (void *)(uintptr_t)broken);
     msgsrv_client *client = api_client(server, NULL);
     msgsrv_error error;
@@ -386,11 +390,11 @@ START_TEST(a_ping_measures_a_round_trip_with_every_kind_of_client)
 END_TEST
 
 TS_MAIN("api_calls", a_client_connects_and_one_echo_comes_back, several_echoes_on_one_connection,
-         an_empty_text_and_utf8_come_back_as_they_were, sums_are_right_and_an_overflow_is_out_of_range,
-         an_error_is_left_alone_when_a_call_succeeds, many_clients_at_once, many_calls_at_once_on_one_connection,
-         a_method_left_null_is_unimplemented, an_unknown_method_is_unimplemented_and_named,
-         all_17_status_codes_travel_with_their_text, a_code_that_may_not_travel_becomes_internal_and_is_logged,
-         a_bare_code_travels_and_one_outside_the_list_is_internal,
-         an_error_text_is_cut_at_255_bytes_and_at_a_characters_end, what_is_not_utf8_in_an_error_text_is_replaced,
-         a_handler_knows_its_method_and_context_and_answers_from_the_calls_memory,
-         a_ping_measures_a_round_trip_with_every_kind_of_client)
+        an_empty_text_and_utf8_come_back_as_they_were, sums_are_right_and_an_overflow_is_out_of_range,
+        an_error_is_left_alone_when_a_call_succeeds, many_clients_at_once, many_calls_at_once_on_one_connection,
+        a_method_left_null_is_unimplemented, an_unknown_method_is_unimplemented_and_named,
+        all_17_status_codes_travel_with_their_text, a_code_that_may_not_travel_becomes_internal_and_is_logged,
+        a_bare_code_travels_and_one_outside_the_list_is_internal,
+        an_error_text_is_cut_at_255_bytes_and_at_a_characters_end, what_is_not_utf8_in_an_error_text_is_replaced,
+        a_handler_knows_its_method_and_context_and_answers_from_the_calls_memory,
+        a_ping_measures_a_round_trip_with_every_kind_of_client)

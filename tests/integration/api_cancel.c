@@ -298,9 +298,8 @@ START_TEST(a_stopping_server_tells_its_open_calls)
 END_TEST
 
 TS_MAIN("api_cancel", a_cancelled_call_ends_once_and_its_handler_is_told_once,
-         on_a_private_loop_a_cancelled_calls_callback_comes_from_poll,
-         cancelling_what_is_over_or_never_was_is_harmless, a_call_cancelled_before_it_is_connected_ends_too,
-         a_callback_may_cancel_other_calls_and_itself,
-         a_blocking_handler_sees_the_cancellation_and_a_late_question_is_answered_at_once,
-         a_second_on_cancel_replaces_the_first_and_none_comes_after_the_answer, a_lost_connection_is_told_as_unavailable,
-         a_stopping_server_tells_its_open_calls)
+        on_a_private_loop_a_cancelled_calls_callback_comes_from_poll, cancelling_what_is_over_or_never_was_is_harmless,
+        a_call_cancelled_before_it_is_connected_ends_too, a_callback_may_cancel_other_calls_and_itself,
+        a_blocking_handler_sees_the_cancellation_and_a_late_question_is_answered_at_once,
+        a_second_on_cancel_replaces_the_first_and_none_comes_after_the_answer, a_lost_connection_is_told_as_unavailable,
+        a_stopping_server_tells_its_open_calls)

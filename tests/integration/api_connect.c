@@ -279,8 +279,8 @@ END_TEST
 START_TEST(a_name_that_does_not_resolve_is_unavailable_and_named)
 {
     for (int thread = 0; thread < 2; thread++) {
-        msgsrv_client *client = api_client_of("tcp://no-such-name.invalid:7070",
-                                              &(msgsrv_client_options){.thread = thread});
+        msgsrv_client *client =
+            api_client_of("tcp://no-such-name.invalid:7070", &(msgsrv_client_options){.thread = thread});
         msgsrv_error error;
         api_expect(MSGSRV_UNAVAILABLE, try_add(client, NULL, &error), &error);
         api_contains(error.text, "no-such-name.invalid");
@@ -471,14 +471,14 @@ START_TEST(calls_made_while_connecting_are_all_sent_in_order)
 END_TEST
 
 TS_MAIN("api_connect", a_refused_connection_is_unavailable_and_says_why,
-         an_asynchronous_call_that_joins_a_failing_attempt_ends_with_its_reason,
-         during_back_off_a_call_fails_at_once_with_the_last_reason, after_the_back_off_a_call_tries_again,
-         wait_for_ready_waits_until_the_server_is_there, a_clients_own_wait_for_ready_is_the_default_of_its_calls,
-         wait_for_ready_ends_at_its_deadline, an_attempt_that_nobody_answers_ends_at_the_connect_timeout,
-         a_deadline_before_the_connect_timeout_is_deadline_exceeded,
-         a_name_is_looked_up_and_the_address_that_listens_is_found, ipv6_addresses_and_names_with_only_them_listening,
-         a_name_that_does_not_resolve_is_unavailable_and_named,
-         a_client_freed_while_a_name_is_looked_up_ends_its_calls_and_leaves_nothing, bad_addresses_are_refused_at_once,
-         a_client_reconnects_after_the_server_has_restarted,
-         a_written_and_unanswered_call_ends_unavailable_and_is_not_repeated,
-         calls_that_were_not_written_go_out_on_the_next_connection, calls_made_while_connecting_are_all_sent_in_order)
+        an_asynchronous_call_that_joins_a_failing_attempt_ends_with_its_reason,
+        during_back_off_a_call_fails_at_once_with_the_last_reason, after_the_back_off_a_call_tries_again,
+        wait_for_ready_waits_until_the_server_is_there, a_clients_own_wait_for_ready_is_the_default_of_its_calls,
+        wait_for_ready_ends_at_its_deadline, an_attempt_that_nobody_answers_ends_at_the_connect_timeout,
+        a_deadline_before_the_connect_timeout_is_deadline_exceeded,
+        a_name_is_looked_up_and_the_address_that_listens_is_found, ipv6_addresses_and_names_with_only_them_listening,
+        a_name_that_does_not_resolve_is_unavailable_and_named,
+        a_client_freed_while_a_name_is_looked_up_ends_its_calls_and_leaves_nothing, bad_addresses_are_refused_at_once,
+        a_client_reconnects_after_the_server_has_restarted,
+        a_written_and_unanswered_call_ends_unavailable_and_is_not_repeated,
+        calls_that_were_not_written_go_out_on_the_next_connection, calls_made_while_connecting_are_all_sent_in_order)

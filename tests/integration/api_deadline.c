@@ -275,7 +275,7 @@ START_TEST(a_call_made_for_a_finished_one_goes_its_own_way)
 END_TEST
 
 TS_MAIN("api_deadline", a_call_that_is_not_answered_in_time_is_deadline_exceeded,
-         an_asynchronous_call_ends_once_at_its_deadline_whatever_comes_later, the_deadline_travels_to_the_handler,
-         a_clients_own_timeout_is_the_default_of_its_calls,
-         a_call_made_for_another_inherits_what_is_left_of_its_deadline, a_shorter_timeout_of_its_own_counts,
-         cancelling_a_call_cancels_the_calls_made_for_it, a_call_made_for_a_finished_one_goes_its_own_way)
+        an_asynchronous_call_ends_once_at_its_deadline_whatever_comes_later, the_deadline_travels_to_the_handler,
+        a_clients_own_timeout_is_the_default_of_its_calls,
+        a_call_made_for_another_inherits_what_is_left_of_its_deadline, a_shorter_timeout_of_its_own_counts,
+        cancelling_a_call_cancels_the_calls_made_for_it, a_call_made_for_a_finished_one_goes_its_own_way)

@@ -144,8 +144,8 @@ START_TEST(a_dropped_call_is_internal_and_logged)
     api_log log;
     api_holds_init(&holds);
     api_log_init(&log);
-    msgsrv_server *server = api_server_on(NULL, &(msgsrv_server_options){.log = api_log_take, .log_ctx = &log},
-                                          &api_holding, &holds);
+    msgsrv_server *server =
+        api_server_on(NULL, &(msgsrv_server_options){.log = api_log_take, .log_ctx = &log}, &api_holding, &holds);
     msgsrv_client *client = api_client_thread(server);
     api_result result;
     api_start_add(client, NULL, &result);
@@ -188,8 +188,8 @@ START_TEST(deferred_without_a_hold_and_a_hold_without_deferred_are_internal_and_
             messages_Demo_service service = {.Add = hold_wrongly, .blocking = {.Add = blocking}};
             api_log log;
             api_log_init(&log);
-            msgsrv_server *server = api_server_on(NULL, &(msgsrv_server_options){.log = api_log_take, .log_ctx = &log},
-                                                  &service, &wrong);
+            msgsrv_server *server =
+                api_server_on(NULL, &(msgsrv_server_options){.log = api_log_take, .log_ctx = &log}, &service, &wrong);
             msgsrv_client *client = api_client(server, NULL);
             msgsrv_error error;
             messages_AddResponse response;
@@ -376,12 +376,12 @@ START_TEST(answers_from_several_threads_race_with_the_servers_end)
 END_TEST
 
 TS_MAIN("api_deferred", a_call_is_answered_from_another_thread,
-         held_calls_are_answered_in_any_order_and_their_requests_stay_valid,
-         a_held_requests_text_outlives_the_frame_it_came_in, a_held_call_is_failed_with_a_code_and_text,
-         null_holds_are_refused_or_ignored, a_dropped_call_is_internal_and_logged,
-         deferred_without_a_hold_and_a_hold_without_deferred_are_internal_and_logged,
-         a_second_hold_is_null_and_logged_and_an_answer_may_come_inside_the_handler,
-         an_answer_of_another_method_is_refused_and_the_call_ends_internal,
-         an_answer_that_does_not_encode_is_refused_and_the_call_ends_internal,
-         an_answer_after_the_connection_is_gone_is_cancelled, answers_after_the_server_is_freed_are_cancelled,
-         answers_from_several_threads_race_with_the_servers_end)
+        held_calls_are_answered_in_any_order_and_their_requests_stay_valid,
+        a_held_requests_text_outlives_the_frame_it_came_in, a_held_call_is_failed_with_a_code_and_text,
+        null_holds_are_refused_or_ignored, a_dropped_call_is_internal_and_logged,
+        deferred_without_a_hold_and_a_hold_without_deferred_are_internal_and_logged,
+        a_second_hold_is_null_and_logged_and_an_answer_may_come_inside_the_handler,
+        an_answer_of_another_method_is_refused_and_the_call_ends_internal,
+        an_answer_that_does_not_encode_is_refused_and_the_call_ends_internal,
+        an_answer_after_the_connection_is_gone_is_cancelled, answers_after_the_server_is_freed_are_cancelled,
+        answers_from_several_threads_race_with_the_servers_end)

@@ -130,8 +130,8 @@ END_TEST
 struct load {
     msgsrv_client *client;
     atomic_bool stop;
-    atomic_uint ok;     /* calls that succeeded */
-    atomic_uint failed; /* that did not */
+    atomic_uint ok;      /* calls that succeeded */
+    atomic_uint failed;  /* that did not */
     api_event *progress; /* counted with each success */
     char text[MSGSRV_ERROR_TEXT];
 };
@@ -177,10 +177,9 @@ START_TEST(callers_that_wait_for_ready_lose_no_call_through_drains_and_restarts)
     for (int i = 0; i < CALLERS; i++) {
         api_event_init(&progress[i]);
         loads[i].progress = &progress[i];
-        loads[i].client = api_client_of(url, &(msgsrv_client_options){.wait_for_ready = true,
-                                                                      .thread = i % 2,
-                                                                      .backoff_min_ms = 2,
-                                                                      .backoff_max_ms = 10});
+        loads[i].client =
+            api_client_of(url, &(msgsrv_client_options){
+                                   .wait_for_ready = true, .thread = i % 2, .backoff_min_ms = 2, .backoff_max_ms = 10});
         ck_assert_int_eq(pthread_create(&threads[i], NULL, call_on, &loads[i]), 0);
     }
     for (int i = 0; i < RESTARTS; i++) {
@@ -209,10 +208,8 @@ START_TEST(many_open_calls_of_one_client_all_end_through_a_drain)
     msgsrv_server *server = api_server_on(NULL, &(msgsrv_server_options){.max_calls = 10000}, NULL, NULL);
     char url[MSGSRV_PEER_ADDRESS];
     snprintf(url, sizeof url, "%s", msgsrv_server_address(server, 0));
-    msgsrv_client *client = api_client_of(url, &(msgsrv_client_options){.thread = true,
-                                                                       .wait_for_ready = true,
-                                                                       .backoff_min_ms = 2,
-                                                                       .backoff_max_ms = 10});
+    msgsrv_client *client = api_client_of(
+        url, &(msgsrv_client_options){.thread = true, .wait_for_ready = true, .backoff_min_ms = 2, .backoff_max_ms = 10});
     for (int i = 0; i < 2000; i++) {
         api_start_add(client, NULL, &results[i]);
         if (i == 1000)

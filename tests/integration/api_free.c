@@ -131,8 +131,8 @@ static void free_in_cancel(msgsrv_status reason, void *ctx)
         free_victim(victim);
 }
 
-static msgsrv_status hold_to_free(msgsrv_call *call, const messages_AddRequest *request,
-                                  messages_AddResponse *response, void *ctx)
+static msgsrv_status hold_to_free(msgsrv_call *call, const messages_AddRequest *request, messages_AddResponse *response,
+                                  void *ctx)
 {
     struct victim *victim = ctx;
     (void)request;
@@ -198,8 +198,7 @@ START_TEST(a_server_is_freed_inside_on_stopped_on_its_own_threads)
         unsigned before = api_threads();
         struct victim victim;
         victim_init(&victim);
-        msgsrv_server_options options = {
-            .threads = threads, .on_stopped = free_in_stopped, .on_stopped_ctx = &victim};
+        msgsrv_server_options options = {.threads = threads, .on_stopped = free_in_stopped, .on_stopped_ctx = &victim};
         victim.server = api_server_new(NULL, &options, NULL, NULL);
         char url[MSGSRV_PEER_ADDRESS];
         snprintf(url, sizeof url, "%s", msgsrv_server_address(victim.server, 0));
@@ -219,8 +218,7 @@ START_TEST(a_server_is_freed_inside_on_stopped_on_the_callers_base)
     struct victim victim;
     victim_init(&victim);
     victim.base = event_base_new();
-    msgsrv_server_options options = {
-        .base = victim.base, .on_stopped = free_in_stopped, .on_stopped_ctx = &victim};
+    msgsrv_server_options options = {.base = victim.base, .on_stopped = free_in_stopped, .on_stopped_ctx = &victim};
     victim.server = api_server_on(NULL, &options, NULL, NULL);
     msgsrv_server_drain(victim.server, MSGSRV_NONE);
     while (api_event_count(&victim.freed) == 0)
@@ -440,8 +438,7 @@ static void start_another(const msgsrv_reply *reply, messages_AddResponse *respo
     (void)reply;
     (void)response;
     messages_AddRequest request = {.a = 1};
-    late->status =
-        messages_Demo_Add_async(late->client, &request, NULL, api_on_add, &late->second, NULL, NULL);
+    late->status = messages_Demo_Add_async(late->client, &request, NULL, api_on_add, &late->second, NULL, NULL);
 }
 
 START_TEST(a_call_started_while_its_client_is_freed_is_refused_or_ends_too)
@@ -465,9 +462,9 @@ START_TEST(a_call_started_while_its_client_is_freed_is_refused_or_ends_too)
 END_TEST
 
 TS_MAIN("api_free", a_server_is_freed_inside_its_handler_on_its_own_threads,
-        a_server_with_held_calls_is_freed_while_its_base_does_not_run, a_server_is_freed_inside_its_handler_on_the_callers_base,
-        a_server_is_freed_inside_on_cancel_on_its_own_thread, a_server_is_freed_inside_on_cancel_on_the_callers_base,
-        a_server_is_freed_inside_on_stopped_on_its_own_threads,
+        a_server_with_held_calls_is_freed_while_its_base_does_not_run,
+        a_server_is_freed_inside_its_handler_on_the_callers_base, a_server_is_freed_inside_on_cancel_on_its_own_thread,
+        a_server_is_freed_inside_on_cancel_on_the_callers_base, a_server_is_freed_inside_on_stopped_on_its_own_threads,
         a_server_is_freed_inside_on_stopped_on_the_callers_base,
         a_server_is_freed_before_it_was_started_and_before_its_base_ran,
         a_client_is_freed_inside_its_callback_on_a_private_loop,

@@ -314,8 +314,8 @@ START_TEST(a_callback_never_runs_inside_the_call_that_started_it)
     /* Nobody listens: in back-off a call fails at once, which is when a library might call back too soon. */
     api_path path;
     api_path_make(&path);
-    msgsrv_client *client = api_client_of(path.url, &(msgsrv_client_options){.backoff_min_ms = 60000,
-                                                                             .backoff_max_ms = 60000});
+    msgsrv_client *client =
+        api_client_of(path.url, &(msgsrv_client_options){.backoff_min_ms = 60000, .backoff_max_ms = 60000});
     for (int i = 0; i < 3; i++) {
         msgsrv_error error;
         struct nesting nesting = {.starting = true};
@@ -337,10 +337,10 @@ START_TEST(both_a_base_and_a_thread_are_refused)
     struct event_base *base = event_base_new();
     msgsrv_client *client = NULL;
     msgsrv_error error;
-    api_expect(MSGSRV_INVALID_ARGUMENT,
-               msgsrv_client_new("tcp://127.0.0.1:1", &(msgsrv_client_options){.base = base, .thread = true}, &client,
-                                 &error),
-               &error);
+    api_expect(
+        MSGSRV_INVALID_ARGUMENT,
+        msgsrv_client_new("tcp://127.0.0.1:1", &(msgsrv_client_options){.base = base, .thread = true}, &client, &error),
+        &error);
     ck_assert_ptr_null(client);
     api_contains(error.text, "thread");
     event_base_free(base);
@@ -366,13 +366,12 @@ START_TEST(handles_are_never_used_twice)
 END_TEST
 
 TS_MAIN("api_loops", a_private_loop_makes_no_thread, a_second_thread_on_a_private_loop_is_refused_meanwhile,
-         asynchronous_calls_on_a_private_loop_are_driven_by_poll, poll_gives_up_when_its_time_is_over,
-         a_synchronous_call_drives_the_asynchronous_ones_too,
-         synchronous_calls_from_many_threads_on_a_client_with_a_thread,
-         a_client_with_a_thread_calls_back_on_that_thread,
-         inside_a_callback_on_a_private_loop_only_asynchronous_calls_go,
-         inside_a_callback_on_a_clients_thread_only_asynchronous_calls_go,
-         on_the_callers_base_a_synchronous_call_is_refused_instead_of_hanging,
-         a_client_on_the_callers_base_works_in_a_base_without_locks_and_makes_no_thread,
-         a_callback_never_runs_inside_the_call_that_started_it, both_a_base_and_a_thread_are_refused,
-         handles_are_never_used_twice)
+        asynchronous_calls_on_a_private_loop_are_driven_by_poll, poll_gives_up_when_its_time_is_over,
+        a_synchronous_call_drives_the_asynchronous_ones_too,
+        synchronous_calls_from_many_threads_on_a_client_with_a_thread, a_client_with_a_thread_calls_back_on_that_thread,
+        inside_a_callback_on_a_private_loop_only_asynchronous_calls_go,
+        inside_a_callback_on_a_clients_thread_only_asynchronous_calls_go,
+        on_the_callers_base_a_synchronous_call_is_refused_instead_of_hanging,
+        a_client_on_the_callers_base_works_in_a_base_without_locks_and_makes_no_thread,
+        a_callback_never_runs_inside_the_call_that_started_it, both_a_base_and_a_thread_are_refused,
+        handles_are_never_used_twice)

@@ -35,8 +35,7 @@ static msgsrv_status mirror_plain(msgsrv_call *call, const shapes_PlainBlob *req
     return MSGSRV_OK;
 }
 
-static const shapes_Shapes_service mirrors = {
-    .Mirror = mirror, .MirrorBlob = mirror_blob, .MirrorPlain = mirror_plain};
+static const shapes_Shapes_service mirrors = {.Mirror = mirror, .MirrorBlob = mirror_blob, .MirrorPlain = mirror_plain};
 static const shapes_Shapes_service blocking_mirrors = {
     .Mirror = mirror,
     .MirrorBlob = mirror_blob,
@@ -318,11 +317,8 @@ END_TEST
 /* Blob has the same bytes on the wire as other messages, so it carries what their C types cannot hold. */
 static msgsrv_method twin(const char *path, const msgsrv_message_type *request, const msgsrv_message_type *response)
 {
-    return (msgsrv_method){.abi = MSGSRV_GENERATED_ABI,
-                           .kind = MSGSRV_UNARY,
-                           .path = path,
-                           .request = request,
-                           .response = response};
+    return (msgsrv_method){
+        .abi = MSGSRV_GENERATED_ABI, .kind = MSGSRV_UNARY, .path = path, .request = request, .response = response};
 }
 
 static msgsrv_status send_as_blob(msgsrv_client *client, const char *path, const void *data, size_t size,
@@ -342,8 +338,8 @@ START_TEST(a_request_with_bytes_that_are_too_long_names_the_field_and_the_remedy
     msgsrv_client *client = api_client(server, NULL);
     static char data[70000];
     msgsrv_error error;
-    api_expect(MSGSRV_INVALID_ARGUMENT,
-               send_as_blob(client, "/shapes.Shapes/MirrorPlain", data, sizeof data, &error), &error);
+    api_expect(MSGSRV_INVALID_ARGUMENT, send_as_blob(client, "/shapes.Shapes/MirrorPlain", data, sizeof data, &error),
+               &error);
     ck_assert(error.from_peer);
     api_contains(error.text, "data");
     api_contains(error.text, "65535");
@@ -365,12 +361,8 @@ START_TEST(a_request_whose_text_is_not_utf8_or_has_a_nul_names_the_field)
         const char *data;
         size_t size;
         const char *part;
-    } cases[] = {{"\xff", 1, "UTF-8"},
-                 {"ok \xc3", 4, "UTF-8"},
-                 {"\xed\xa0\x80", 3, "UTF-8"},
-                 {"\xc0\xaf", 2, "UTF-8"},
-                 {"\xf4\x90\x80\x80", 4, "UTF-8"},
-                 {"a\0b", 3, "NUL"},
+    } cases[] = {{"\xff", 1, "UTF-8"},     {"ok \xc3", 4, "UTF-8"},          {"\xed\xa0\x80", 3, "UTF-8"},
+                 {"\xc0\xaf", 2, "UTF-8"}, {"\xf4\x90\x80\x80", 4, "UTF-8"}, {"a\0b", 3, "NUL"},
                  {"\0", 1, "NUL"}};
     msgsrv_server *server = shapes_server(&mirrors, NULL);
     msgsrv_client *client = api_client(server, NULL);
@@ -484,8 +476,7 @@ START_TEST(a_reply_that_does_not_decode_names_the_field)
     } cases[] = {{"\xc3(", 2, "UTF-8"}, {"a\0b", 3, "NUL"}};
     for (int i = 0; i < 2; i++) {
         request.data = (msgsrv_bytes){.data = cases[i].data, .size = cases[i].size};
-        api_expect(MSGSRV_INTERNAL, msgsrv_client_call(client, &text, &request, NULL, &text_reply, &error),
-                   &error);
+        api_expect(MSGSRV_INTERNAL, msgsrv_client_call(client, &text, &request, NULL, &text_reply, &error), &error);
         api_contains(error.text, "text");
         api_contains(error.text, cases[i].part);
         ck_assert_ptr_null(text_reply.text);
@@ -601,8 +592,10 @@ TS_MAIN("api_messages", texts_of_a_mebibyte_are_echoed, bytes_of_a_mebibyte_go_b
         bytes_of_65535_fit_a_pointer_field, every_shape_of_field_comes_back, an_empty_message_comes_back_empty,
         each_member_of_a_oneof_comes_back_as_itself, an_asynchronous_reply_can_be_kept,
         a_request_with_bytes_that_are_too_long_names_the_field_and_the_remedy,
-        a_request_whose_text_is_not_utf8_or_has_a_nul_names_the_field, a_request_with_a_broken_text_deep_inside_names_its_message_and_field,
-        a_message_that_may_not_travel_is_refused_before_it_is_sent, a_response_that_may_not_travel_is_internal_and_logged,
-        a_reply_that_does_not_decode_names_the_field, a_message_over_the_servers_limit_ends_its_call_alone,
-        a_reply_over_the_clients_limit_ends_its_call_alone, encoding_and_decoding_work_without_any_connection,
+        a_request_whose_text_is_not_utf8_or_has_a_nul_names_the_field,
+        a_request_with_a_broken_text_deep_inside_names_its_message_and_field,
+        a_message_that_may_not_travel_is_refused_before_it_is_sent,
+        a_response_that_may_not_travel_is_internal_and_logged, a_reply_that_does_not_decode_names_the_field,
+        a_message_over_the_servers_limit_ends_its_call_alone, a_reply_over_the_clients_limit_ends_its_call_alone,
+        encoding_and_decoding_work_without_any_connection,
         a_message_cut_anywhere_either_decodes_or_is_refused_and_leaks_nothing)

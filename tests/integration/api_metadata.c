@@ -51,8 +51,7 @@ static const messages_Demo_service playing = {.Add = play, .Echo = api_echo};
 static msgsrv_status call_with(msgsrv_client *client, const msgsrv_metadata *metadata, size_t count,
                                msgsrv_metadata_set *head, msgsrv_metadata_set *trailer, msgsrv_error *error)
 {
-    msgsrv_call_options options = {
-        .metadata = metadata, .metadata_count = count, .head = head, .trailer = trailer};
+    msgsrv_call_options options = {.metadata = metadata, .metadata_count = count, .head = head, .trailer = trailer};
     messages_AddResponse response;
     return messages_Demo_Add(client, &(messages_AddRequest){.a = 1}, &options, &response, error);
 }
@@ -89,9 +88,10 @@ END_TEST
 
 START_TEST(head_and_trailer_come_back_to_a_synchronous_call)
 {
-    struct script script = {
-        .head = {{.key = "h", .value = "one"}, {.key = "h", .value = "two"}, {.key = "x-bin", .value = "\0\1", .size = 2}},
-        .trailer = {{.key = "t", .value = "last"}}};
+    struct script script = {.head = {{.key = "h", .value = "one"},
+                                     {.key = "h", .value = "two"},
+                                     {.key = "x-bin", .value = "\0\1", .size = 2}},
+                            .trailer = {{.key = "t", .value = "last"}}};
     msgsrv_server *server = api_server(&playing, &script);
     msgsrv_client *client = api_client(server, NULL);
     msgsrv_error error;
@@ -385,8 +385,8 @@ START_TEST(null_is_an_empty_set)
 END_TEST
 
 TS_MAIN("api_metadata", a_clients_metadata_arrives_in_order_with_duplicates_and_binary_values,
-         head_and_trailer_come_back_to_a_synchronous_call, a_failed_call_brings_its_metadata_too,
-         an_asynchronous_reply_shows_head_and_trailer, a_client_refuses_at_once_what_may_not_travel,
-         a_handler_that_adds_what_may_not_travel_is_told_and_goes_on,
-         the_limit_counts_keys_values_and_32_each_and_holds_on_the_client, the_servers_limit_ends_the_call_alone,
-         a_held_call_gets_trailers_too, null_is_an_empty_set)
+        head_and_trailer_come_back_to_a_synchronous_call, a_failed_call_brings_its_metadata_too,
+        an_asynchronous_reply_shows_head_and_trailer, a_client_refuses_at_once_what_may_not_travel,
+        a_handler_that_adds_what_may_not_travel_is_told_and_goes_on,
+        the_limit_counts_keys_values_and_32_each_and_holds_on_the_client, the_servers_limit_ends_the_call_alone,
+        a_held_call_gets_trailers_too, null_is_an_empty_set)

@@ -17,8 +17,14 @@ struct range {
 };
 
 #define NO_END (MSGSRV_NONE - 1)
-#define SERVER(field, lowest, highest, none) {#field, offsetof(msgsrv_server_options, field), lowest, highest, none}
-#define CLIENT(field, lowest, highest, none) {#field, offsetof(msgsrv_client_options, field), lowest, highest, none}
+#define SERVER(field, lowest, highest, none)                                  \
+    {                                                                         \
+#field, offsetof(msgsrv_server_options, field), lowest, highest, none \
+    }
+#define CLIENT(field, lowest, highest, none)                                  \
+    {                                                                         \
+#field, offsetof(msgsrv_client_options, field), lowest, highest, none \
+    }
 
 static const struct range server_ranges[] = {
     SERVER(threads, 1, 256, false),

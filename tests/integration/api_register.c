@@ -71,7 +71,8 @@ START_TEST(a_method_of_another_layout_is_refused_at_register_and_at_call)
     msgsrv_client *client = api_client(server, NULL);
     messages_AddResponse response;
     messages_AddRequest request = {.a = 1};
-    api_expect(MSGSRV_FAILED_PRECONDITION, msgsrv_client_call(client, &method, &request, NULL, &response, &error), &error);
+    api_expect(MSGSRV_FAILED_PRECONDITION, msgsrv_client_call(client, &method, &request, NULL, &response, &error),
+               &error);
     msgsrv_client_free(client);
     msgsrv_server_free(server);
 }
@@ -147,8 +148,8 @@ START_TEST(a_closure_that_is_too_large_is_refused)
     msgsrv_error error;
     messages_AddRequest request = {.a = 1};
     api_expect(MSGSRV_INVALID_ARGUMENT,
-               msgsrv_client_start(client, &messages_Demo_Add_method, &request, NULL, messages_Demo_Add_complete, closure,
-                                   sizeof closure, NULL, &error),
+               msgsrv_client_start(client, &messages_Demo_Add_method, &request, NULL, messages_Demo_Add_complete,
+                                   closure, sizeof closure, NULL, &error),
                &error);
     msgsrv_client_free(client);
     msgsrv_server_free(server);

@@ -459,13 +459,13 @@ START_TEST(every_refusal_has_a_name)
 }
 END_TEST
 
-TS_MAIN("api_server", on_the_callers_base_server_and_client_make_no_thread, on_the_callers_base_run_and_wait_are_refused,
-        what_belongs_before_the_start_is_refused_after_it, waiting_on_the_servers_own_thread_is_refused,
-        several_listeners_serve_and_tell_their_addresses,
-        an_address_in_use_and_bad_addresses_are_refused_and_the_server_goes_on, four_loops_share_a_few_connections_evenly,
-        a_signal_handler_stops_a_running_server, a_signal_handler_drains_a_running_server,
-        on_stopped_is_told_once_after_a_drain_and_after_a_stop, on_the_callers_base_on_stopped_breaks_the_loop,
-        a_stop_before_the_start_is_remembered, a_server_starts_again_at_once_on_the_same_port,
-        connections_wait_in_the_kernel_until_the_server_is_started, max_calls_refuses_the_call_over_it_alone,
-        a_clients_own_max_calls_refuses_at_once, stats_count_calls_connections_and_bytes, open_calls_are_a_gauge,
-        every_refusal_has_a_name)
+TS_MAIN("api_server", on_the_callers_base_server_and_client_make_no_thread,
+        on_the_callers_base_run_and_wait_are_refused, what_belongs_before_the_start_is_refused_after_it,
+        waiting_on_the_servers_own_thread_is_refused, several_listeners_serve_and_tell_their_addresses,
+        an_address_in_use_and_bad_addresses_are_refused_and_the_server_goes_on,
+        four_loops_share_a_few_connections_evenly, a_signal_handler_stops_a_running_server,
+        a_signal_handler_drains_a_running_server, on_stopped_is_told_once_after_a_drain_and_after_a_stop,
+        on_the_callers_base_on_stopped_breaks_the_loop, a_stop_before_the_start_is_remembered,
+        a_server_starts_again_at_once_on_the_same_port, connections_wait_in_the_kernel_until_the_server_is_started,
+        max_calls_refuses_the_call_over_it_alone, a_clients_own_max_calls_refuses_at_once,
+        stats_count_calls_connections_and_bytes, open_calls_are_a_gauge, every_refusal_has_a_name)

@@ -238,8 +238,7 @@ START_TEST(the_peer_of_another_process_is_that_process)
         msgsrv_client *client = api_client_of(
             path.url, &(msgsrv_client_options){.wait_for_ready = true, .backoff_min_ms = 1, .backoff_max_ms = 5});
         messages_AddResponse response;
-        msgsrv_status status =
-            messages_Demo_Add(client, &(messages_AddRequest){.a = 1}, NULL, &response, NULL);
+        msgsrv_status status = messages_Demo_Add(client, &(messages_AddRequest){.a = 1}, NULL, &response, NULL);
         msgsrv_client_free(client);
         _exit(status == MSGSRV_OK ? 0 : 1);
     }
@@ -273,9 +272,9 @@ START_TEST(on_tcp_the_peer_is_an_address)
 END_TEST
 
 TS_MAIN("api_unix", a_unix_socket_serves_and_its_path_goes_with_the_server, an_abstract_socket_serves_and_leaves_no_file,
-         a_stale_path_is_replaced, a_path_that_somebody_listens_on_is_left_alone, a_file_that_is_no_socket_is_left_alone,
-         the_paths_mode_is_the_users_own_by_default_and_settable, a_path_that_cannot_be_is_refused_and_says_why,
-         a_directory_without_permission_is_permission_denied,
-         a_full_queue_is_unavailable_and_wait_for_ready_lives_through_it,
-         on_a_unix_socket_the_peer_is_its_user_group_and_process, the_peer_of_another_process_is_that_process,
-         on_tcp_the_peer_is_an_address)
+        a_stale_path_is_replaced, a_path_that_somebody_listens_on_is_left_alone, a_file_that_is_no_socket_is_left_alone,
+        the_paths_mode_is_the_users_own_by_default_and_settable, a_path_that_cannot_be_is_refused_and_says_why,
+        a_directory_without_permission_is_permission_denied,
+        a_full_queue_is_unavailable_and_wait_for_ready_lives_through_it,
+        on_a_unix_socket_the_peer_is_its_user_group_and_process, the_peer_of_another_process_is_that_process,
+        on_tcp_the_peer_is_an_address)

@@ -131,8 +131,8 @@ static void open_path(void *ctx)
     struct path *path = ctx;
     path->held = NULL;
     path->server = api_server_on(NULL, &(msgsrv_server_options){.base = path->base}, path->service, path);
-    path->client = api_client(path->server, &(msgsrv_client_options){
-                                                .base = path->base, .backoff_min_ms = 1, .backoff_max_ms = 2});
+    path->client =
+        api_client(path->server, &(msgsrv_client_options){.base = path->base, .backoff_min_ms = 1, .backoff_max_ms = 2});
     if (path->warm) {
         one_call(path);
         api_result_clear(&path->result);
@@ -151,8 +151,8 @@ static void check_call(void *ctx, bool failed, unsigned n)
 {
     struct path *path = ctx;
     msgsrv_status got = path->started == MSGSRV_OK ? path->result.status : path->started;
-    ck_assert_msg(got == path->want || clear_status(got, path->result.text, failed), "allocation %u: %s (%s)", n, msgsrv_status_name(got),
-                  path->result.text);
+    ck_assert_msg(got == path->want || clear_status(got, path->result.text, failed), "allocation %u: %s (%s)", n,
+                  msgsrv_status_name(got), path->result.text);
     ck_assert_uint_eq(api_event_count(&path->result.ended), path->started == MSGSRV_OK ? 1 : 0);
     int64_t until = api_now_ms() + API_GUARD_MS;
     do { /* a connection that was lost has left a pause, in which calls fail at once */
@@ -256,8 +256,8 @@ static void echo_in_pair(void *ctx)
 static void check_pair(void *ctx, bool failed, unsigned n)
 {
     struct pair *pair = ctx;
-    ck_assert_msg(pair->status == MSGSRV_OK || clear_status(pair->status, pair->error.text, failed), "allocation %u: %s (%s)", n,
-                  msgsrv_status_name(pair->status), pair->error.text);
+    ck_assert_msg(pair->status == MSGSRV_OK || clear_status(pair->status, pair->error.text, failed),
+                  "allocation %u: %s (%s)", n, msgsrv_status_name(pair->status), pair->error.text);
     int64_t until = api_now_ms() + API_GUARD_MS;
     while (echo_once(pair) != MSGSRV_OK) {
         ck_assert_int_eq(pair->error.code, MSGSRV_UNAVAILABLE);

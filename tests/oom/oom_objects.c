@@ -158,8 +158,7 @@ END_TEST
 /* A server that is ready to start, with blocking methods, so that starting makes the pool. */
 static void ready_server(void *ctx)
 {
-    static const messages_Demo_service blocking = {
-        .Echo = api_echo, .Add = api_add, .blocking = {.Add = true}};
+    static const messages_Demo_service blocking = {.Echo = api_echo, .Add = api_add, .blocking = {.Add = true}};
     struct making *making = ctx;
     making->server = api_server_new(NULL, &making->server_options, &blocking, NULL);
 }
@@ -212,8 +211,7 @@ static void make_client(void *ctx)
 {
     struct making *making = ctx;
     making->client = NULL;
-    making->status =
-        msgsrv_client_new("tcp://127.0.0.1:7070", &making->client_options, &making->client, &making->error);
+    making->status = msgsrv_client_new("tcp://127.0.0.1:7070", &making->client_options, &making->client, &making->error);
 }
 
 static void check_client(void *ctx, bool failed, unsigned n)
@@ -253,8 +251,8 @@ struct coding {
 static void decode_message(void *ctx)
 {
     struct coding *coding = ctx;
-    coding->status = msgsrv_message_decode(&shapes_Everything_type, coding->bytes, coding->size, &coding->message,
-                                           &coding->error);
+    coding->status =
+        msgsrv_message_decode(&shapes_Everything_type, coding->bytes, coding->size, &coding->message, &coding->error);
 }
 
 static void check_decoded(void *ctx, bool failed, unsigned n)
@@ -287,13 +285,17 @@ static void check_encoded(void *ctx, bool failed, unsigned n)
 
 /* Texts, bytes of each kind, repeated and nested ones, a oneof and maps. */
 static const unsigned char wire[] = "\x0a\x04text"
-                                    "\x1a\x03" "123"
-                                    "\x2a\x05" "large"
+                                    "\x1a\x03"
+                                    "123"
+                                    "\x2a\x05"
+                                    "large"
                                     "\x32\x03\x01\x02\x03"
-                                    "\x3a\x03one" "\x3a\x03two"
+                                    "\x3a\x03one"
+                                    "\x3a\x03two"
                                     "\x42\x0a\x0a\x05inner\x1a\x01t"
                                     "\x4a\x03\x0a\x01x"
-                                    "\x62\x05\x0a\x03" "abc"
+                                    "\x62\x05\x0a\x03"
+                                    "abc"
                                     "\x6a\x05\x0a\x01k\x10\x02"
                                     "\x72\x08\x0a\x01m\x12\x03\x0a\x01v"
                                     "\xa2\x01\x02pp";
@@ -310,5 +312,5 @@ START_TEST(messages)
 }
 END_TEST
 
-TS_MAIN("oom_objects", metadata_sets, servers_with_loops_of_their_own, servers_on_the_callers_base, registering, listening,
-        starting, clients_of_each_kind, messages)
+TS_MAIN("oom_objects", metadata_sets, servers_with_loops_of_their_own, servers_on_the_callers_base, registering,
+        listening, starting, clients_of_each_kind, messages)

@@ -80,7 +80,8 @@ const ts_frame *api_client_frame_at(ts_peer *peer, uint32_t number, const char *
 {
     const ts_frame *frame = api_client_frame_or_end(peer);
     if (frame == NULL)
-        ck_abort_msg("%s:%d: the client has closed the connection, and has not sent a %s", file, line, ts_frame_name(number));
+        ck_abort_msg("%s:%d: the client has closed the connection, and has not sent a %s", file, line,
+                     ts_frame_name(number));
     if (frame->number != number)
         ck_abort_msg("%s:%d: the client sent a %s, not a %s", file, line, ts_frame_name(frame->number),
                      ts_frame_name(number));

@@ -61,8 +61,8 @@ void api_event_wait_at(api_event *event, unsigned count, const char *what, const
 
 /* ---- expectations ---- */
 
-void api_expect_at(msgsrv_status want, msgsrv_status got, const msgsrv_error *error, const char *what,
-                   const char *file, int line)
+void api_expect_at(msgsrv_status want, msgsrv_status got, const msgsrv_error *error, const char *what, const char *file,
+                   int line)
 {
     if (got == want) {
         return;
@@ -112,8 +112,7 @@ unsigned api_log_count(api_log *log, const char *part)
 
 /* ---- servers and clients ---- */
 
-msgsrv_status api_echo(msgsrv_call *call, const messages_EchoMessage *request, messages_EchoMessage *response,
-                       void *ctx)
+msgsrv_status api_echo(msgsrv_call *call, const messages_EchoMessage *request, messages_EchoMessage *response, void *ctx)
 {
     (void)call;
     (void)ctx;
@@ -139,8 +138,8 @@ void api_gate_init(struct api_gate *gate)
     api_event_init(&gate->opened);
 }
 
-msgsrv_status api_add_behind_gate(msgsrv_call *call, const messages_AddRequest *request,
-                                  messages_AddResponse *response, void *ctx)
+msgsrv_status api_add_behind_gate(msgsrv_call *call, const messages_AddRequest *request, messages_AddResponse *response,
+                                  void *ctx)
 {
     struct api_gate *gate = ctx;
     api_event_add(&gate->entered);
@@ -148,8 +147,7 @@ msgsrv_status api_add_behind_gate(msgsrv_call *call, const messages_AddRequest *
     return api_add(call, request, response, NULL);
 }
 
-const messages_Demo_service api_gated = {
-    .Echo = api_echo, .Add = api_add_behind_gate, .blocking = {.Add = true}};
+const messages_Demo_service api_gated = {.Echo = api_echo, .Add = api_add_behind_gate, .blocking = {.Add = true}};
 
 void api_holds_init(struct api_holds *holds)
 {

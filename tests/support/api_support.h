@@ -31,8 +31,8 @@ typedef struct api_event {
     unsigned count;
 } api_event;
 
-#define API_EVENT_INIT                                        \
-    {                                                         \
+#define API_EVENT_INIT                                         \
+    {                                                          \
         PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0 \
     }
 
@@ -45,8 +45,8 @@ void api_event_wait_at(api_event *event, unsigned count, const char *what, const
 #define api_event_wait(event, count) api_event_wait_at(event, count, #event, __FILE__, __LINE__)
 
 /* Fails with both codes and the error's text when they differ. `error` may be NULL. */
-void api_expect_at(msgsrv_status want, msgsrv_status got, const msgsrv_error *error, const char *what,
-                   const char *file, int line);
+void api_expect_at(msgsrv_status want, msgsrv_status got, const msgsrv_error *error, const char *what, const char *file,
+                   int line);
 #define api_expect(want, call, error) api_expect_at(want, call, error, #call, __FILE__, __LINE__)
 #define api_ok(call, error) api_expect(MSGSRV_OK, call, error)
 
@@ -68,8 +68,7 @@ void api_log_take(msgsrv_log_level level, const char *text, void *ctx);
 unsigned api_log_count(api_log *log, const char *part);
 
 /* Handlers that do what messages.proto says. */
-msgsrv_status api_echo(msgsrv_call *call, const messages_EchoMessage *request, messages_EchoMessage *response,
-                       void *ctx);
+msgsrv_status api_echo(msgsrv_call *call, const messages_EchoMessage *request, messages_EchoMessage *response, void *ctx);
 msgsrv_status api_add(msgsrv_call *call, const messages_AddRequest *request, messages_AddResponse *response, void *ctx);
 extern const messages_Demo_service api_demo;
 
@@ -80,8 +79,8 @@ struct api_gate {
 };
 
 void api_gate_init(struct api_gate *gate);
-msgsrv_status api_add_behind_gate(msgsrv_call *call, const messages_AddRequest *request,
-                                  messages_AddResponse *response, void *ctx);
+msgsrv_status api_add_behind_gate(msgsrv_call *call, const messages_AddRequest *request, messages_AddResponse *response,
+                                  void *ctx);
 /* Add waits at its gate on the worker pool; Echo answers on the loop. */
 extern const messages_Demo_service api_gated;
 

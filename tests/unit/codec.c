@@ -165,7 +165,10 @@ END_TEST
 START_TEST(malformed_bytes_are_named_by_their_message)
 {
     ts_bytes bytes = {0};
-    ts_put(&bytes, "\x0a\x05" "a", 3);
+    ts_put(&bytes,
+           "\x0a\x05"
+           "a",
+           3);
     expect_bad(&shapes_Everything_type, &bytes, "shapes.Everything", "malformed");
     ts_put(&bytes, "\x08\x01", 2); /* text as a number */
     expect_bad(&shapes_Everything_type, &bytes, "shapes.Everything.text", "wire type");
@@ -184,8 +187,7 @@ static void expect_soon(const msgsrv_message_type *type, ts_bytes *bytes, const 
     msgsrv_error error;
     uint64_t start = ts_now_ms();
     ck_assert_int_ne(decode(type, bytes, &error), MSGSRV_OK);
-    ck_assert_msg(ts_now_ms() - start < TS_GUARD_MS, "%s: took %llu ms", what,
-                  (unsigned long long)(ts_now_ms() - start));
+    ck_assert_msg(ts_now_ms() - start < TS_GUARD_MS, "%s: took %llu ms", what, (unsigned long long)(ts_now_ms() - start));
     ts_bytes_release(bytes);
 }
 
@@ -310,7 +312,10 @@ START_TEST(an_encoding_is_appended_or_leaves_the_buffer_as_it_was)
     ck_assert(msi_buf_append(&out, "before", 6));
     ck_assert_int_eq(msi_encode(&messages_EchoMessage_type, &traits, &message, 10, &out, &error), MSGSRV_OK);
     ck_assert_uint_eq(out.len, 16);
-    ck_assert_mem_eq(out.data, "before\x0a\x08" "12345678", 16);
+    ck_assert_mem_eq(out.data,
+                     "before\x0a\x08"
+                     "12345678",
+                     16);
     ck_assert_int_eq(msi_encode(&messages_EchoMessage_type, &traits, &message, 9, &out, &error),
                      MSGSRV_RESOURCE_EXHAUSTED);
     ck_assert_ptr_nonnull(strstr(error.text, "messages.EchoMessage"));

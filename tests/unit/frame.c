@@ -46,7 +46,8 @@ END_TEST
 
 START_TEST(fields_of_all_wire_types_are_walked)
 {
-    static const uint8_t bytes[] = {0x08, 0x96, 0x01, 0x11, 1, 2, 3, 4, 5, 6, 7, 8, 0x1a, 2, 'h', 'i', 0x25, 1, 0, 0, 0x80};
+    static const uint8_t bytes[] = {0x08, 0x96, 0x01, 0x11, 1,   2,    3, 4, 5, 6,   7,
+                                    8,    0x1a, 2,    'h',  'i', 0x25, 1, 0, 0, 0x80};
     const uint8_t *end = bytes + sizeof bytes, *at = bytes;
     msi_wire_field field;
     at = msi_wire_field_get(at, end, &field);
@@ -66,9 +67,17 @@ START_TEST(fields_that_are_cut_off_or_groups_are_none)
     static const struct {
         uint8_t bytes[10];
         size_t size;
-    } cases[] = {{{0x08}, 1},          {{0x08, 0x80}, 2},       {{0x11, 1, 2, 3, 4, 5, 6, 7}, 8}, {{0x1a, 2, 'h'}, 3},
-                 {{0x25, 1, 2, 3}, 4}, {{0x0b, 0x0c}, 2},       {{0x0c, 0}, 2},                   {{0x0e, 0}, 2},
-                 {{0x00, 0}, 2},       {{0x1a, 0xff, 0x7f}, 3}, {{0x80}, 1}};
+    } cases[] = {{{0x08}, 1},
+                 {{0x08, 0x80}, 2},
+                 {{0x11, 1, 2, 3, 4, 5, 6, 7}, 8},
+                 {{0x1a, 2, 'h'}, 3},
+                 {{0x25, 1, 2, 3}, 4},
+                 {{0x0b, 0x0c}, 2},
+                 {{0x0c, 0}, 2},
+                 {{0x0e, 0}, 2},
+                 {{0x00, 0}, 2},
+                 {{0x1a, 0xff, 0x7f}, 3},
+                 {{0x80}, 1}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         msi_wire_field field;
         ck_assert_ptr_null(msi_wire_field_get(cases[i].bytes, cases[i].bytes + cases[i].size, &field));
@@ -129,7 +138,8 @@ END_TEST
 static const char *const methods[] = {"/a/b", "/package.Service/Method"};
 
 /* Writes a Call with the library and with the tests' own writer, and compares. */
-static void compare_call(uint64_t id, const char *method, uint32_t timeout_ms, bool with_metadata, size_t hint, size_t body)
+static void compare_call(uint64_t id, const char *method, uint32_t timeout_ms, bool with_metadata, size_t hint,
+                         size_t body)
 {
     msgsrv_metadata_set set = {0};
     msgsrv_metadata entry = {.key = "trace-bin", .value = "\0\1\2", .size = 3};
@@ -159,7 +169,8 @@ static void compare_call(uint64_t id, const char *method, uint32_t timeout_ms, b
     free(data);
 }
 
-static const size_t sizes[] = {0, 1, 100, 110, 126, 127, 128, 129, 200, 16000, 16350, 16383, 16384, 16400, 70000, 2097151, 2097160};
+static const size_t sizes[] = {0,     1,     100,   110,   126,   127,   128,     129,    200,
+                               16000, 16350, 16383, 16384, 16400, 70000, 2097151, 2097160};
 #define SIZES (sizeof sizes / sizeof sizes[0])
 
 START_TEST(calls_are_written_right_whatever_the_hint)
@@ -319,8 +330,16 @@ START_TEST(a_frame_cut_anywhere_reads_as_it_is_or_not_at_all_and_never_beyond)
 {
     ts_bytes inside = {0};
     const ts_pair pair = {"key", "value", 5};
-    ts_call call = {.id = 300, .method = "/a/b", .timeout_ms = 1000, .metadata = &pair, .metadata_count = 1,
-                    .credit = 3, .credit_bytes = 5, .streaming = true, .body = "body", .body_size = 4};
+    ts_call call = {.id = 300,
+                    .method = "/a/b",
+                    .timeout_ms = 1000,
+                    .metadata = &pair,
+                    .metadata_count = 1,
+                    .credit = 3,
+                    .credit_bytes = 5,
+                    .streaming = true,
+                    .body = "body",
+                    .body_size = 4};
     ts_put_call_fields(&inside, &call);
     for (uint32_t number = MSI_FRAME_CALL; number <= MSI_FRAME_HEAD; number++) {
         for (size_t cut = 0; cut <= inside.size; cut++) {
@@ -356,9 +375,9 @@ START_TEST(the_first_id_is_read_without_the_rest)
 END_TEST
 
 TS_MAIN("frame", varints_of_every_size_go_both_ways, varints_that_are_too_long_or_too_large_are_none,
-        fields_of_all_wire_types_are_walked, fields_that_are_cut_off_or_groups_are_none, heads_are_read_when_they_are_whole,
-        heads_that_are_none_are_told_apart, calls_are_written_right_whatever_the_hint,
-        ends_with_a_body_are_written_right_whatever_the_hint, plain_messages_are_their_own_body,
-        frames_without_a_body_are_written_right, a_calls_fields_are_read_in_any_order,
-        strings_that_are_not_utf8_do_not_decode, a_frame_cut_anywhere_reads_as_it_is_or_not_at_all_and_never_beyond,
-        the_first_id_is_read_without_the_rest)
+        fields_of_all_wire_types_are_walked, fields_that_are_cut_off_or_groups_are_none,
+        heads_are_read_when_they_are_whole, heads_that_are_none_are_told_apart,
+        calls_are_written_right_whatever_the_hint, ends_with_a_body_are_written_right_whatever_the_hint,
+        plain_messages_are_their_own_body, frames_without_a_body_are_written_right,
+        a_calls_fields_are_read_in_any_order, strings_that_are_not_utf8_do_not_decode,
+        a_frame_cut_anywhere_reads_as_it_is_or_not_at_all_and_never_beyond, the_first_id_is_read_without_the_rest)

@@ -15,7 +15,8 @@ static msgsrv_status add(msgsrv_metadata_set *set, const char *key, const void *
 
 static msgsrv_status receive(msgsrv_metadata_set *set, const char *key, const char *value, uint32_t limit)
 {
-    return msi_metadata_receive(set, (const uint8_t *)key, strlen(key), (const uint8_t *)value, strlen(value), limit, NULL);
+    return msi_metadata_receive(set, (const uint8_t *)key, strlen(key), (const uint8_t *)value, strlen(value), limit,
+                                NULL);
 }
 
 START_TEST(entries_are_copies_in_their_order)

@@ -17,8 +17,15 @@ START_TEST(methods_are_found_by_their_whole_path)
 {
     static const messages_Demo_service demo = {.Echo = NULL};
     static const shapes_Shapes_service shapes = {.Mirror = NULL};
-    static const char *const none[] = {"", "/", "/messages.Demo/", "/messages.Demo/Ad", "/messages.Demo/Addd",
-                                       "messages.Demo/Add", "/messages.Demo/add", "/messages.Demo", "/z"};
+    static const char *const none[] = {"",
+                                       "/",
+                                       "/messages.Demo/",
+                                       "/messages.Demo/Ad",
+                                       "/messages.Demo/Addd",
+                                       "messages.Demo/Add",
+                                       "/messages.Demo/add",
+                                       "/messages.Demo",
+                                       "/z"};
     msi_methods methods = {0};
     ck_assert_ptr_null(find(&methods, "/messages.Demo/Add"));
     ck_assert_int_eq(msi_methods_add(&methods, &shapes_Shapes_description, &shapes, NULL, NULL), MSGSRV_OK);

@@ -13,9 +13,9 @@
 
 START_TEST(every_status_has_a_name_and_a_text)
 {
-#define LOOK(name, number, words)                                      \
-    ck_assert_int_eq(MSGSRV_##name, number);                           \
-    ck_assert_str_eq(msgsrv_status_name(MSGSRV_##name), #name);        \
+#define LOOK(name, number, words)                               \
+    ck_assert_int_eq(MSGSRV_##name, number);                    \
+    ck_assert_str_eq(msgsrv_status_name(MSGSRV_##name), #name); \
     ck_assert_str_eq(msgsrv_status_text(MSGSRV_##name), words);
     MSGSRV_STATUS_LIST(LOOK)
 #undef LOOK
@@ -68,7 +68,10 @@ START_TEST(a_text_of_the_peers_is_taken_with_its_size)
     msi_error_set(&error, MSGSRV_DATA_LOSS, true, "texttail", 4);
     ck_assert(error.from_peer);
     ck_assert_str_eq(error.text, "text");
-    msi_error_set(&error, MSGSRV_DATA_LOSS, true, "a\nb\tc\x01" "d", 7);
+    msi_error_set(&error, MSGSRV_DATA_LOSS, true,
+                  "a\nb\tc\x01"
+                  "d",
+                  7);
     ck_assert_ptr_null(strchr(error.text, '\n'));
     msi_error_set(&error, MSGSRV_DATA_LOSS, true, "\xff\xc3", 2);
     ck_assert_str_eq(error.text, "??");

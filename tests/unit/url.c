@@ -22,9 +22,12 @@ START_TEST(tcp_addresses)
     static const struct {
         const char *text, *host;
         unsigned port;
-    } cases[] = {{"tcp://127.0.0.1:7070", "127.0.0.1", 7070}, {"tcp://localhost:0", "localhost", 0},
-                 {"tcp://[::1]:65535", "::1", 65535},         {"tcp://[::]:7070", "::", 7070},
-                 {"tcp://a.b-c.example:80", "a.b-c.example", 80}, {"tcp://x:00080", "x", 80},
+    } cases[] = {{"tcp://127.0.0.1:7070", "127.0.0.1", 7070},
+                 {"tcp://localhost:0", "localhost", 0},
+                 {"tcp://[::1]:65535", "::1", 65535},
+                 {"tcp://[::]:7070", "::", 7070},
+                 {"tcp://a.b-c.example:80", "a.b-c.example", 80},
+                 {"tcp://x:00080", "x", 80},
                  {"tcp://[fe80::1%eth0]:1", "fe80::1%eth0", 1}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         msi_url url = parsed(cases[i].text);

@@ -13,9 +13,10 @@ struct row {
     size_t size;
 };
 
-static const struct row rows[] = {{0x00, 0x7f, 0, 0, 1},       {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3},
-                                  {0xe1, 0xec, 0x80, 0xbf, 3}, {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3},
-                                  {0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4}};
+static const struct row rows[] = {
+    {0x00, 0x7f, 0, 0, 1},       {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3},
+    {0xe1, 0xec, 0x80, 0xbf, 3}, {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3},
+    {0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4}};
 
 static size_t model_step(const uint8_t *text, size_t size)
 {
@@ -89,8 +90,8 @@ static void compare(const uint8_t *text, size_t size)
 
 START_TEST(a_whole_text_is_judged_wherever_something_stands_in_it)
 {
-    static const char *const parts[] = {"\xc3\xa4", "\xe2\x82\xac", "\xf0\x9f\x99\x82", "\xff", "\xc3", "\xe2\x82",
-                                        "\xed\xa0\x80", "\xc0\x80", "\x80", "\xf4\x90\x80\x80"};
+    static const char *const parts[] = {"\xc3\xa4", "\xe2\x82\xac", "\xf0\x9f\x99\x82", "\xff", "\xc3",
+                                        "\xe2\x82", "\xed\xa0\x80", "\xc0\x80",         "\x80", "\xf4\x90\x80\x80"};
     uint8_t text[200];
     for (size_t size = 0; size <= 200; size += 1 + size / 16) {
         for (size_t at = 0; at < size; at++) {
