@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* UTF-8 checking. Texts are mostly ASCII, so runs of it are passed 64 bytes at a time with the compiler's vectors. */
+/* UTF-8 checking. Texts are mostly ASCII, so runs of it are passed 64 bytes at a time where there is SSE2, else by words. */
 #include "base/utf8.h"
 
 #include <string.h>
-
-typedef int8_t block __attribute__((vector_size(16)));
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 static bool continues(uint8_t byte)
 {
@@ -31,22 +32,35 @@ size_t msi_utf8_step(const uint8_t *text, size_t size)
     return size >= 4 && continues(text[3]) ? 4 : 0;
 }
 
-/* How many bytes at the start are surely ASCII without NUL, in whole blocks: as signed numbers, just those are above 0. */
+/* How many bytes at the start are surely ASCII without NUL, in whole blocks. */
+#ifdef __SSE2__
 static size_t ascii_run(const uint8_t *text, size_t size)
 {
+    const __m128i zero = _mm_setzero_si128();
     size_t at = 0;
     while (size - at >= 64) {
-        block part[4];
-        memcpy(part, text + at, sizeof part);
-        block fine = (part[0] > 0) & (part[1] > 0) & (part[2] > 0) & (part[3] > 0);
-        uint64_t halves[2];
-        memcpy(halves, &fine, sizeof halves);
-        if ((halves[0] & halves[1]) != UINT64_MAX)
+        const __m128i *part = (const __m128i *)(const void *)(text + at);
+        __m128i a = _mm_loadu_si128(part);
+        __m128i b = _mm_loadu_si128(part + 1);
+        __m128i c = _mm_loadu_si128(part + 2);
+        __m128i d = _mm_loadu_si128(part + 3);
+        /* As signed numbers, just those bytes are above 0. */
+        __m128i least = _mm_and_si128(_mm_and_si128(_mm_cmpgt_epi8(a, zero), _mm_cmpgt_epi8(b, zero)),
+                                      _mm_and_si128(_mm_cmpgt_epi8(c, zero), _mm_cmpgt_epi8(d, zero)));
+        if (_mm_movemask_epi8(least) != 0xffff)
             break;
         at += 64;
     }
     return at;
 }
+#else
+static size_t ascii_run(const uint8_t *text, size_t size)
+{
+    (void)text;
+    (void)size;
+    return 0; /* by words, then */
+}
+#endif
 
 /* Eight bytes at once: ASCII, and none of them 0. */
 static bool ascii_word(const uint8_t *text)

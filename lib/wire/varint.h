@@ -50,6 +50,10 @@ static inline const uint8_t *msi_varint_get(const uint8_t *at, const uint8_t *en
         *value = *at;
         return at + 1;
     }
+    if (end - at >= 2 && at[1] < 0x80) {
+        *value = (uint64_t)(at[0] & 0x7f) | (uint64_t)at[1] << 7;
+        return at + 2;
+    }
     return msi_varint_get_slow(at, end, value);
 }
 
