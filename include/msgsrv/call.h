@@ -42,9 +42,11 @@ typedef struct msgsrv_peer {
  * Tells a handler that its call will not be waited for any more: cancelled by the client, its deadline passed, its connection
  * lost, or the server stopping. Called at most once for a call, and never after the call was answered.
  *
- * Runs on the thread of the call's loop. For a handler on the worker pool that is another thread than the handler's, but the
- * library sees to it that the callback does not run any more once the handler has returned. A held call must still be consumed
- * afterwards, as always; the answer is then thrown away.
+ * Runs on the thread of the call's loop (or inside msgsrv_call_on_cancel(), when the call is cancelled already). For a handler on the
+ * worker pool that is another thread than the handler's, but the library sees to it that the callback does not run any more once the
+ * handler has returned. A held call must still be consumed afterwards, as always; the answer is then thrown away. What consumes the hold
+ * says how it went: #MSGSRV_OK means that the callback will not be called any more, #MSGSRV_CANCELLED that it has been called, or is
+ * being called on the loop's thread at this moment.
  *
  * @param reason  #MSGSRV_CANCELLED, #MSGSRV_DEADLINE_EXCEEDED or #MSGSRV_UNAVAILABLE (the connection is gone)
  * @param ctx  what msgsrv_call_on_cancel() was given
@@ -91,7 +93,7 @@ MSGSRV_API bool msgsrv_call_cancelled(const msgsrv_call *call);
  *
  * @param call  the handler's
  * @param fn  NULL to ask no longer
- * @param ctx  passed to `fn`; must live until the call is answered
+ * @param ctx  passed to `fn`; must live until the call is answered: see #msgsrv_cancel_fn for when a held one is
  */
 MSGSRV_API void msgsrv_call_on_cancel(msgsrv_call *call, msgsrv_cancel_fn fn, void *ctx);
 
@@ -137,6 +139,8 @@ MSGSRV_API void *msgsrv_call_alloc(msgsrv_call *call, size_t size);
 
 /**
  * Keeps a call beyond its handler, which then returns #MSGSRV_DEFERRED. The request stays valid until the hold is consumed.
+ *
+ * After it, metadata is added with msgsrv_held_add_trailer() only.
  *
  * Exactly one of the typed `_reply`, msgsrv_held_fail() or msgsrv_held_drop() consumes it, from any thread, also after the
  * connection or even the server is gone. A handler that holds and returns anything else, or returns #MSGSRV_DEFERRED without a

@@ -26,3 +26,14 @@ void msi_buf_free(msi_buf *buf)
     free(buf->data);
     *buf = (msi_buf){0};
 }
+
+void msi_buf_shrink(msi_buf *buf)
+{
+    if (buf->len == 0 || buf->cap - buf->len < FIRST_CAP)
+        return;
+    uint8_t *data = realloc(buf->data, buf->len);
+    if (data) {
+        buf->data = data;
+        buf->cap = buf->len;
+    }
+}

@@ -28,6 +28,9 @@ static inline void msi_buf_release(msi_buf *buf)
         msi_buf_free(buf);
 }
 
+/* Gives back what is not in use, if it is much. */
+void msi_buf_shrink(msi_buf *buf);
+
 static inline bool msi_buf_reserve(msi_buf *buf, size_t more)
 {
     return buf->cap - buf->len >= more || msi_buf_grow(buf, more);

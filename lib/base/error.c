@@ -26,6 +26,7 @@ static void clean(char *text, size_t size, bool cut)
 
 void msi_error_format(char *buffer, const char *format, va_list arguments)
 {
+    buffer[0] = '\0'; /* vsnprintf may fail on what %ls is given */
     int wanted = vsnprintf(buffer, MSGSRV_ERROR_TEXT, format, arguments);
     clean(buffer, strlen(buffer), wanted >= MSGSRV_ERROR_TEXT);
 }

@@ -49,11 +49,12 @@
 #define MSI_PROGRESS_BYTES (16 * MSI_KIB) /* what a frame must move on by within its timeout */
 
 /* Fixed for the machine's sake. */
-#define MSI_RECV_SIZE (256 * MSI_KIB)  /* one read of a wake-up; shared by a loop's connections */
-#define MSI_FLUSH_SIZE (256 * MSI_KIB) /* answers are sent when they reach this, before the wake-up ends */
-#define MSI_STASH_SMALL (16 * MSI_KIB) /* an unfinished frame up to this is copied rather than read in place */
-#define MSI_DEPTH_MAX 100u             /* nesting of messages, as other protobuf libraries default to */
-#define MSI_DECODE_FACTOR 16u          /* a decoded message takes at most this many times max_message */
-#define MSI_RESEND_MAX 8u              /* how often a call the server did not take goes out again */
+#define MSI_RECV_SIZE (256 * MSI_KIB)   /* one read of a wake-up; shared by a loop's connections */
+#define MSI_FLUSH_SIZE (256 * MSI_KIB)  /* answers are sent when they reach this, before the wake-up ends */
+#define MSI_STASH_SMALL (16 * MSI_KIB)  /* an unfinished frame up to this is copied rather than read in place */
+#define MSI_DEPTH_MAX 100u              /* nesting of messages, as other protobuf libraries default to */
+#define MSI_DECODE_FACTOR 16u           /* a decoded message takes at most this many times max_message */
+#define MSI_DECODE_LEAST (64 * MSI_KIB) /* or this many times that, for servers of small messages of large structs */
+#define MSI_RESEND_MAX 8u               /* how often a call the server did not take goes out again */
 
 #endif

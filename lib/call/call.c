@@ -7,7 +7,10 @@
 
 #include "base/error.h"
 
-#define SPARE_MAX 1024u      /* calls a loop keeps for later */
+/* Calls a loop keeps for later; 0 where AddressSanitizer is to see each use of a freed one. */
+#ifndef MSI_CALL_SPARE_MAX
+#define MSI_CALL_SPARE_MAX 1024u
+#endif
 #define SPARE_ROOM_MAX 4096u /* of messages behind a kept call; larger ones are freed */
 #define ALIGNMENT _Alignof(max_align_t)
 
@@ -17,10 +20,9 @@ typedef struct msi_call_block {
     max_align_t data[];
 } msi_call_block;
 
-bool msi_call_host_init(msi_call_host *host, msi_loop *loop, const msi_service_ops *service, void *services)
+void msi_call_host_init(msi_call_host *host, msi_loop *loop, const msi_service_ops *service, void *services)
 {
     *host = (msi_call_host){.loop = loop, .service = service, .services = services};
-    return pthread_mutex_init(&host->cancel_lock, NULL) == 0;
 }
 
 void msi_call_host_release(msi_call_host *host)
@@ -30,7 +32,6 @@ void msi_call_host_release(msi_call_host *host)
         host->spare = call->next_spare;
         free(call);
     }
-    pthread_mutex_destroy(&host->cancel_lock);
 }
 
 static size_t rounded(size_t size)
@@ -55,7 +56,8 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
     msgsrv_call *call = arg;
     msi_loop *loop = call->host->loop;
     msi_loop *before = msi_loop_enter(loop);
-    msi_call_cancel(call, MSGSRV_DEADLINE_EXCEEDED, "the deadline has passed");
+    if (!msi_timer_early(loop, &call->timer, call->deadline))
+        msi_call_cancel(call, MSGSRV_DEADLINE_EXCEEDED, "the deadline has passed");
     msi_loop_leave(loop, before);
 }
 
@@ -86,6 +88,7 @@ msgsrv_call *msi_call_new(msi_call_host *host, msi_method *method, const msi_cal
     }
     clear(call);
     call->host = host;
+    call->mailbox = host->loop->mailbox;
     call->service = host->service;
     call->method = method;
     call->description = method->description;
@@ -144,7 +147,7 @@ void msi_call_unref(msgsrv_call *call)
         return;
     msi_call_host *host = call->host;
     release(call);
-    if (host && host->spare_count < SPARE_MAX && call->room <= SPARE_ROOM_MAX) {
+    if (host && host->spare_count + 1 <= MSI_CALL_SPARE_MAX && call->room <= SPARE_ROOM_MAX) {
         call->next_spare = host->spare;
         host->spare = call;
         host->spare_count++;
@@ -190,27 +193,35 @@ void msi_call_end(msgsrv_call *call, msgsrv_status code, const char *message)
     msi_call_unref(call);
 }
 
-/* The callback runs at most once, and for a handler on the pool not after it has returned. */
+/*
+ * Tells the program, at most once; for a handler on the pool not after it has returned, and for a held call not after it was consumed.
+ * The program's function runs without the lock: it may free the server, and the other thread may be waiting for it.
+ */
 static void tell_program(msgsrv_call *call, msgsrv_status reason)
 {
-    pthread_mutex_t *lock = call->on_pool ? &call->host->cancel_lock : NULL;
-    if (lock)
-        pthread_mutex_lock(lock);
+    msi_mailbox *mailbox = call->mailbox;
+    msi_mailbox_lock(mailbox);
     atomic_store(&call->cancelled, (int)reason);
-    msgsrv_cancel_fn fn = call->on_pool && call->pool_done && !call->hold_taken ? NULL : call->on_cancel;
+    bool over = call->on_pool && call->pool_done && !call->hold_taken;
+    msgsrv_cancel_fn fn = over ? NULL : call->on_cancel;
     call->on_cancel = NULL;
-    if (fn)
-        fn(reason, call->on_cancel_ctx);
-    if (lock)
-        pthread_mutex_unlock(lock);
+    call->telling = fn != NULL;
+    msi_mailbox_unlock(mailbox);
+    if (!fn)
+        return;
+    fn(reason, call->on_cancel_ctx);
+    msi_mailbox_lock(mailbox);
+    call->telling = false;
+    msi_mailbox_wake_all(mailbox);
+    msi_mailbox_unlock(mailbox);
 }
 
 static void cancel_children(msgsrv_call *call)
 {
-    pthread_mutex_lock(&call->host->cancel_lock);
+    msi_mailbox_lock(call->mailbox);
     msi_child *child = call->children;
     call->children = NULL;
-    pthread_mutex_unlock(&call->host->cancel_lock);
+    msi_mailbox_unlock(call->mailbox);
     while (child) {
         msi_child *next = child->next;
         msi_mailbox *mailbox = child->mailbox;
@@ -228,8 +239,7 @@ static void cancel(msgsrv_call *call, msgsrv_status reason, msgsrv_status code, 
         return;
     msi_call_ref(call);
     tell_program(call, reason);
-    if (call->children || call->on_pool)
-        cancel_children(call);
+    cancel_children(call);
     msi_call_end(call, code, message);
     msi_call_unref(call);
 }
@@ -249,13 +259,13 @@ void msi_call_leave(msgsrv_call *call)
 
 bool msi_call_add_child(msgsrv_call *parent, msi_child *child)
 {
-    pthread_mutex_lock(&parent->host->cancel_lock);
+    msi_mailbox_lock(parent->mailbox);
     bool alive = !atomic_load(&parent->cancelled);
     if (alive) {
         child->next = parent->children;
         parent->children = child;
     }
-    pthread_mutex_unlock(&parent->host->cancel_lock);
+    msi_mailbox_unlock(parent->mailbox);
     return alive;
 }
 
@@ -291,14 +301,12 @@ bool msgsrv_call_cancelled(const msgsrv_call *call)
 
 void msgsrv_call_on_cancel(msgsrv_call *call, msgsrv_cancel_fn fn, void *ctx)
 {
-    pthread_mutex_t *lock = call->on_pool ? &call->host->cancel_lock : NULL;
-    if (lock)
-        pthread_mutex_lock(lock);
+    msi_mailbox_lock(call->mailbox);
     int reason = atomic_load(&call->cancelled);
     call->on_cancel = reason ? NULL : fn;
-    call->on_cancel_ctx = ctx;
-    if (lock)
-        pthread_mutex_unlock(lock);
+    if (!reason)
+        call->on_cancel_ctx = ctx;
+    msi_mailbox_unlock(call->mailbox);
     if (reason && fn)
         fn((msgsrv_status)reason, ctx);
 }

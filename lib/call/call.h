@@ -76,8 +76,7 @@ typedef struct msi_call_host {
     struct msi_workers **workers; /* made when first needed; shared by the server's loops */
     uint32_t max_message;
     uint32_t max_metadata;
-    pthread_mutex_t cancel_lock; /* guards on_cancel and children of calls that are on the worker pool */
-    struct msgsrv_call *spare;   /* free calls, linked by `next_spare` */
+    struct msgsrv_call *spare; /* free calls, linked by `next_spare` */
     uint32_t spare_count;
 } msi_call_host;
 
@@ -104,6 +103,7 @@ struct msgsrv_call {
     msi_idnode node;               /* its id, for the protocol's table */
     TAILQ_ENTRY(msgsrv_call) open; /* the protocol's list of open calls */
     msi_call_host *host; /* only while the loop lives: a hold may outlive the server, and uses the copies below */
+    msi_mailbox *mailbox; /* the loop's; a hold has a reference. Its lock guards what is marked with (m), once others may look */
     const msi_service_ops *service;
     const msgsrv_method *description;
     msi_type_traits request_traits;
@@ -122,22 +122,23 @@ struct msgsrv_call {
     uint32_t refs;
     bool ended;
     bool parked;
-    bool running;   /* its handler is on the loop's stack */
-    bool on_pool;   /* its handler runs on, or waits for, a worker */
-    bool pool_done; /* and has returned; guarded by cancel_lock */
-    bool indexed;   /* the protocol's: it is in the table */
-    bool finished;  /* the protocol's: a plain message's answer is ready */
-    bool hold_taken;
+    bool running;    /* its handler is on the loop's stack */
+    bool on_pool;    /* its handler runs on, or waits for, a worker */
+    bool pool_done;  /* (m) and has returned */
+    bool telling;    /* (m) on_cancel is being called on the loop's thread */
+    bool indexed;    /* the protocol's: it is in the table */
+    bool finished;   /* the protocol's: a plain message's answer is ready */
+    bool hold_taken; /* (m) */
     bool has_text;
     bool has_timer;
     bool encoded;                 /* the response is in held.body */
     atomic_int cancelled;         /* the reason, once it was cancelled */
     msgsrv_status handler_status; /* what a worker's handler returned */
     msi_work work;
-    msi_post post; /* of the worker's result */
-    msgsrv_cancel_fn on_cancel;
+    msi_post post;              /* of the worker's result */
+    msgsrv_cancel_fn on_cancel; /* (m) */
     void *on_cancel_ctx;
-    msi_child *children;
+    msi_child *children;           /* (m) */
     struct msi_call_block *blocks; /* msgsrv_call_alloc()'s */
     msgsrv_metadata_set received;
     msgsrv_metadata_set head;
@@ -150,7 +151,7 @@ struct msgsrv_call {
 };
 
 /* Sets up and releases what a loop's calls share. */
-bool msi_call_host_init(msi_call_host *host, msi_loop *loop, const msi_service_ops *service, void *services);
+void msi_call_host_init(msi_call_host *host, msi_loop *loop, const msi_service_ops *service, void *services);
 void msi_call_host_release(msi_call_host *host);
 
 /* A new call with one reference, the loop's; NULL without memory. */

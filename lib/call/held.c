@@ -23,8 +23,8 @@ static const msgsrv_call *call_of(const msgsrv_held *held)
 static void end_with_hold(msgsrv_call *call)
 {
     msgsrv_held *held = &call->held;
-    if (call->ended)
-        return;
+    if (call->ended || atomic_load(&call->cancelled))
+        return; /* thrown away: it has another end already, or is about to */
     if (held->code == MSGSRV_DEFERRED) {
         msi_log_line(&call->host->loop->log, MSGSRV_LOG_ERROR, "%s: a held call was dropped without an answer",
                      call->description->path);
@@ -57,24 +57,25 @@ static void consume_orphan(msgsrv_call *call)
     msi_call_unref(call);
 }
 
-/* Hands the hold over. What the loop does with it is not waited for; that nobody waits any more is known as far as it can be. */
+/*
+ * Hands the hold over. Whether it came in time is decided here, for the program to rely on: either the call was not cancelled, and on_cancel
+ * will not be called any more; or it was, and on_cancel, if there is one, has been called or is being called.
+ */
 static msgsrv_status hand_over(msgsrv_held *held)
 {
     msgsrv_call *call = msi_held_call(held);
     /* The call may be gone as soon as it is posted, and its reference to the mailbox with it. */
     msi_mailbox *mailbox = msi_mailbox_ref(held->mailbox);
+    msi_mailbox_lock(mailbox);
     bool waited_for = atomic_load(&call->cancelled) == 0;
+    call->on_cancel = NULL;
+    msi_mailbox_unlock(mailbox);
     bool here = msi_loop_current && msi_loop_current->mailbox == mailbox;
-    if (here && !call->running) {
-        msi_call_consume_hold(call); /* in a callback of the loop itself: no need to wake it */
-        msi_mailbox_unref(mailbox);
-        return waited_for ? MSGSRV_OK : MSGSRV_CANCELLED;
-    }
     held->post.run = run_on_loop;
-    if (!msi_mailbox_post(mailbox, &held->post)) {
+    if (here && !call->running)
+        msi_call_consume_hold(call); /* in a callback of the loop itself: no need to wake it */
+    else if (!msi_mailbox_post(mailbox, &held->post))
         consume_orphan(call);
-        waited_for = false;
-    }
     msi_mailbox_unref(mailbox);
     return waited_for ? MSGSRV_OK : MSGSRV_CANCELLED;
 }
@@ -88,13 +89,10 @@ msgsrv_held *msgsrv_call_hold(msgsrv_call *call)
     /* Views point into the receive buffer, which the handler's return gives back. On the pool they are copies already. */
     if (call->request_traits.has_views && !call->on_pool && !msi_own_views(call->description->request, call->request))
         return NULL;
-    pthread_mutex_t *lock = call->on_pool ? &call->host->cancel_lock : NULL;
-    if (lock)
-        pthread_mutex_lock(lock);
+    msi_mailbox_lock(call->mailbox);
     call->hold_taken = true;
-    if (lock)
-        pthread_mutex_unlock(lock);
-    else
+    msi_mailbox_unlock(call->mailbox);
+    if (!call->on_pool)
         msi_call_ref(call); /* on the pool a reference was put aside for it */
     call->held.mailbox = msi_mailbox_ref(call->host->loop->mailbox);
     call->held.code = MSGSRV_DEFERRED;

@@ -237,7 +237,9 @@ void msi_conn_received_eof(msi_conn *conn)
 {
     conn->eof = true;
     stop_reading(conn);
-    if (conn->shut) {
+    if (conn->write_dead) {
+        msi_conn_close(conn, MSI_CLOSE_PEER);
+    } else if (conn->shut) {
         msi_conn_close(conn, MSI_CLOSE_LOCAL);
     } else if (!conn->paused && !conn->finishing && !conn->eof_told) {
         conn->eof_told = true;
@@ -295,6 +297,10 @@ void msi_conn_pause(msi_conn *conn)
 {
     if (conn->paused || conn->closed)
         return;
+    if (conn->write_dead) { /* nothing would ever end the pause */
+        msi_conn_close(conn, MSI_CLOSE_PEER);
+        return;
+    }
     conn->paused = true;
     conn->frame_due = 0;
     stop_reading(conn);
@@ -334,7 +340,7 @@ static void go_on(msi_conn *conn)
 msi_buf *msi_conn_out_begin(msi_conn *conn)
 {
     msi_loop *loop = conn->loop;
-    if (!msi_conn_open(conn))
+    if (!msi_conn_open(conn) || conn->write_dead)
         return NULL;
     if (loop->out_owner == conn)
         return &loop->out;
@@ -373,6 +379,19 @@ bool msi_conn_out_end(msi_conn *conn)
     if (kept && !conn->blocked)
         queue_turn(conn);
     return kept;
+}
+
+void msi_conn_write_failed(msi_conn *conn)
+{
+    if (!conn->reading || conn->finishing) {
+        msi_conn_close(conn, MSI_CLOSE_PEER);
+        return;
+    }
+    conn->write_dead = true;
+    conn->output_due = 0;
+    struct evbuffer *output = bufferevent_get_output(conn->bev);
+    evbuffer_drain(output, evbuffer_get_length(output));
+    set_waiting(conn, 0);
 }
 
 bool msi_conn_over(msi_conn *conn)
@@ -455,6 +474,10 @@ void msi_conn_finish(msi_conn *conn)
 {
     if (!msi_conn_open(conn))
         return;
+    if (conn->write_dead) {
+        msi_conn_close(conn, MSI_CLOSE_PEER);
+        return;
+    }
     conn->finishing = true;
     conn->frame_due = 0;
     conn->first_byte_due = 0;

@@ -102,6 +102,7 @@ typedef struct msi_conn {
     bool over;            /* the backlog has passed max_output */
     bool eof;             /* the peer sends no more */
     bool eof_told;        /* and the owner knows */
+    bool write_dead;      /* the peer takes no more; what it sent is still read */
     bool finishing;       /* no more output; ends when all is sent */
     bool shut;            /* our end is shut down; lingering */
     bool closed;
@@ -165,6 +166,9 @@ void msi_conn_close(msi_conn *conn, msi_close why);
 
 /* For the loop: works through the dirty list. */
 void msi_conns_turn(msi_loop *loop);
+
+/* For msi_io: the socket takes no output any more. What the peer sent before is still handed over, if we were reading at all. */
+void msi_conn_write_failed(msi_conn *conn);
 
 /* For msi_io: hands input over; reports the end of input; what was sent; the state of the backlog. */
 void msi_conn_received(msi_conn *conn, const uint8_t *data, size_t size);

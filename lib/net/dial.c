@@ -18,6 +18,14 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+/*
+ * A lookup in progress. evdns keeps it until it calls back, which can be after the dialer has gone: evdns_getaddrinfo_cancel() puts the
+ * answer off too, and then touches a base that was freed meanwhile.
+ */
+typedef struct lookup {
+    msi_dialer *dialer; /* NULL: nobody waits any more */
+} lookup;
+
 #define ADDRESSES_MAX 16u
 #define REASON_MAX 128u
 
@@ -36,7 +44,7 @@ struct msi_dialer {
     void *ctx;
     uint64_t deadline; /* of the attempt */
     struct evdns_base *dns;
-    struct evdns_getaddrinfo_request *lookup;
+    lookup *lookup;      /* NULL: none */
     struct event *event; /* of the socket, or the lookup's time limit */
     int fd;
     endpoint addresses[ADDRESSES_MAX];
@@ -226,9 +234,14 @@ static bool add_known(msi_dialer *dialer)
 
 static void looked_up(int result, struct evutil_addrinfo *found, void *arg)
 {
-    msi_dialer *dialer = arg;
-    if (result == EVUTIL_EAI_CANCEL)
-        return; /* stopped: the dialer may be gone */
+    lookup *cell = arg;
+    msi_dialer *dialer = cell->dialer;
+    free(cell);
+    if (!dialer) {
+        if (found)
+            evutil_freeaddrinfo(found);
+        return;
+    }
     msi_loop *loop = dialer->loop;
     msi_loop *before = msi_loop_enter(loop);
     dialer->lookup = NULL;
@@ -272,17 +285,18 @@ static void look_up(msi_dialer *dialer)
     dialer->dns =
         evdns_base_new(dialer->loop->base, EVDNS_BASE_INITIALIZE_NAMESERVERS | EVDNS_BASE_DISABLE_WHEN_INACTIVE);
     dialer->event = event_new(dialer->loop->base, -1, 0, on_lookup_timeout, dialer);
-    if (!dialer->dns || !dialer->event || !msi_timer_at(dialer->loop, dialer->event, dialer->deadline)) {
+    lookup *cell = malloc(sizeof *cell);
+    if (!dialer->dns || !dialer->event || !cell || !msi_timer_at(dialer->loop, dialer->event, dialer->deadline)) {
+        free(cell);
         drop_event(dialer);
         say(dialer, dialer->dns ? "no memory" : "no name servers: /etc/resolv.conf cannot be used");
         fail(dialer);
         return;
     }
-    struct evdns_getaddrinfo_request *request =
-        evdns_getaddrinfo(dialer->dns, dialer->url.host, port, &hints, looked_up, dialer);
-    /* NULL: it is answered already. */
-    if (request)
-        dialer->lookup = request;
+    *cell = (lookup){dialer};
+    dialer->lookup = cell;
+    /* It may call back before it returns. */
+    (void)evdns_getaddrinfo(dialer->dns, dialer->url.host, port, &hints, looked_up, cell);
 }
 
 void msi_dialer_start(msi_dialer *dialer)
@@ -298,9 +312,12 @@ void msi_dialer_start(msi_dialer *dialer)
 
 void msi_dialer_stop(msi_dialer *dialer)
 {
-    if (dialer->lookup)
-        evdns_getaddrinfo_cancel(dialer->lookup);
-    dialer->lookup = NULL;
+    if (dialer->lookup) {
+        dialer->lookup->dialer = NULL;
+        dialer->lookup = NULL;
+        evdns_base_free(dialer->dns, 1);
+        dialer->dns = NULL;
+    }
     drop_event(dialer);
     if (dialer->fd >= 0)
         close(dialer->fd);

@@ -126,7 +126,7 @@ static bool flush_collected(msi_conn *conn)
         return true;
     ssize_t sent = send(conn->fd, loop->out.data, size, MSG_NOSIGNAL);
     if (sent < 0 && !would_block()) {
-        msi_conn_close(conn, MSI_CLOSE_PEER);
+        msi_conn_write_failed(conn);
         return false;
     }
     size_t done = sent > 0 ? (size_t)sent : 0;
@@ -155,7 +155,7 @@ static int flush_waiting(msi_conn *conn, bool *progress)
         if (sent < 0) {
             if (would_block())
                 return 0;
-            msi_conn_close(conn, MSI_CLOSE_PEER);
+            msi_conn_write_failed(conn);
             return -1;
         }
         msi_count(&conn->loop->counters.bytes_sent, (uint64_t)sent);

@@ -168,10 +168,12 @@ static int bind_path(const struct sockaddr_un *address, socklen_t size, const ms
     if (fd < 0)
         return -1;
     /* fchmod before bind sets the mode with which bind makes the file (unix(7), "Pathname socket ownership"). */
-    if (fchmod(fd, (mode_t)options->socket_mode) == 0 && bind(fd, (const struct sockaddr *)address, size) == 0 &&
-        chmod(address->sun_path, (mode_t)options->socket_mode) == 0 && listen(fd, (int)options->backlog) == 0)
+    bool bound = fchmod(fd, (mode_t)options->socket_mode) == 0 && bind(fd, (const struct sockaddr *)address, size) == 0;
+    if (bound && chmod(address->sun_path, (mode_t)options->socket_mode) == 0 && listen(fd, (int)options->backlog) == 0)
         return fd;
     int saved = errno;
+    if (bound)
+        (void)unlink(address->sun_path);
     close(fd);
     errno = saved;
     return -1;
@@ -284,6 +286,12 @@ msgsrv_status msi_listener_start(msi_listener *listener, msi_loop *loop, msi_acc
     return MSGSRV_OK;
 }
 
+void msi_listener_pause(msi_listener *listener)
+{
+    if (listener->acceptor)
+        evconnlistener_disable(listener->acceptor);
+}
+
 /* Peers that the kernel has greeted already have perhaps sent calls: they are served rather than reset. */
 static void take_waiting(msi_listener *listener)
 {
@@ -291,9 +299,10 @@ static void take_waiting(msi_listener *listener)
         struct sockaddr_storage peer;
         socklen_t size = sizeof peer;
         int fd = accept4(listener->fd, (struct sockaddr *)&peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd < 0)
+        if (fd < 0 && errno != EINTR && errno != ECONNABORTED)
             return;
-        listener->accepted(listener->ctx, fd, (const struct sockaddr *)&peer);
+        if (fd >= 0)
+            listener->accepted(listener->ctx, fd, (const struct sockaddr *)&peer);
     }
 }
 

@@ -31,6 +31,9 @@ const char *msi_listener_url(const msi_listener *listener);
 msgsrv_status msi_listener_start(msi_listener *listener, msi_loop *loop, msi_accept_fn accepted, void *ctx,
                                  msgsrv_error *error);
 
+/* Accepts no more until it is started again. */
+void msi_listener_pause(msi_listener *listener);
+
 /* Takes what still waits in the kernel, then closes the socket and removes its path. */
 void msi_listener_stop(msi_listener *listener);
 

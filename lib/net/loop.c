@@ -16,11 +16,18 @@ _Thread_local msi_loop *msi_loop_current;
 
 bool msi_timer_at(msi_loop *loop, struct event *timer, uint64_t moment)
 {
-    uint64_t now = msi_loop_now(loop);
+    uint64_t now = msi_now();
+    /* libevent counts from the time at which its turn began; a handler may have worked long since. */
+    (void)event_base_update_cache_time(loop->base);
     /* A microsecond more, so that the moment has surely passed when the timer fires. */
     uint64_t wait = moment > now ? (moment - now) / 1000 + 1 : 0;
     struct timeval after = {.tv_sec = (time_t)(wait / 1000000), .tv_usec = (suseconds_t)(wait % 1000000)};
     return event_add(timer, &after) == 0;
+}
+
+bool msi_timer_early(msi_loop *loop, struct event *timer, uint64_t moment)
+{
+    return msi_now() < moment && msi_timer_at(loop, timer, moment);
 }
 
 static void start_tick(msi_loop *loop)

@@ -81,4 +81,7 @@ static inline uint64_t msi_loop_now(msi_loop *loop)
 /* (Re)starts a libevent timer for a moment. false without memory. */
 bool msi_timer_at(msi_loop *loop, struct event *timer, uint64_t moment);
 
+/* For a timer's callback: whether it came before its moment, as libevent's coarse clock has it, and was set again. */
+bool msi_timer_early(msi_loop *loop, struct event *timer, uint64_t moment);
+
 #endif

@@ -14,6 +14,8 @@ struct msi_mailbox {
     atomic_uint flags;
     int fd;
     pthread_mutex_t lock;
+    pthread_mutex_t gate;
+    pthread_cond_t gate_changed;
     msi_post *first;
     msi_post **last;
     bool closed;
@@ -31,6 +33,8 @@ msi_mailbox *msi_mailbox_new(void)
     }
     atomic_init(&mailbox->refs, 1);
     pthread_mutex_init(&mailbox->lock, NULL);
+    pthread_mutex_init(&mailbox->gate, NULL);
+    pthread_cond_init(&mailbox->gate_changed, NULL);
     mailbox->last = &mailbox->first;
     return mailbox;
 }
@@ -47,6 +51,8 @@ void msi_mailbox_unref(msi_mailbox *mailbox)
         return;
     close(mailbox->fd);
     pthread_mutex_destroy(&mailbox->lock);
+    pthread_mutex_destroy(&mailbox->gate);
+    pthread_cond_destroy(&mailbox->gate_changed);
     free(mailbox);
 }
 
@@ -114,4 +120,24 @@ msi_post *msi_mailbox_close(msi_mailbox *mailbox)
     msi_post *posts = take_posts(mailbox);
     pthread_mutex_unlock(&mailbox->lock);
     return posts;
+}
+
+void msi_mailbox_lock(msi_mailbox *mailbox)
+{
+    pthread_mutex_lock(&mailbox->gate);
+}
+
+void msi_mailbox_unlock(msi_mailbox *mailbox)
+{
+    pthread_mutex_unlock(&mailbox->gate);
+}
+
+void msi_mailbox_wait(msi_mailbox *mailbox)
+{
+    pthread_cond_wait(&mailbox->gate_changed, &mailbox->gate);
+}
+
+void msi_mailbox_wake_all(msi_mailbox *mailbox)
+{
+    pthread_cond_broadcast(&mailbox->gate_changed);
 }

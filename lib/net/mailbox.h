@@ -35,6 +35,15 @@ void msi_mailbox_raise(msi_mailbox *mailbox, unsigned flags);
 int msi_mailbox_fd(const msi_mailbox *mailbox);
 unsigned msi_mailbox_take(msi_mailbox *mailbox, msi_post **posts);
 
+/*
+ * A lock and a condition that outlive the loop, for the little that a call's loop and another thread both decide (call/call.c). Program
+ * code is never run with the lock held.
+ */
+void msi_mailbox_lock(msi_mailbox *mailbox);
+void msi_mailbox_unlock(msi_mailbox *mailbox);
+void msi_mailbox_wait(msi_mailbox *mailbox);     /* until the next wake; with the lock, which it gives up meanwhile */
+void msi_mailbox_wake_all(msi_mailbox *mailbox); /* with the lock */
+
 /* Closes it: later posts are refused. Returns what had been posted, for the loop to run. */
 msi_post *msi_mailbox_close(msi_mailbox *mailbox);
 

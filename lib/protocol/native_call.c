@@ -3,7 +3,10 @@
 #include <stdio.h>
 
 #include "base/error.h"
+#include "base/limits.h"
 #include "protocol/native_server.h"
+
+#define HINT_MAX (64 * MSI_KIB) /* room that is left for an answer before it is there */
 
 msi_buf *msi_native_out(msi_native_session *session)
 {
@@ -23,7 +26,8 @@ msgsrv_status msi_native_append(msgsrv_call *call, msi_buf *out, const msi_open_
     msgsrv_status status = call->service->append(call, out, error);
     if (status == MSGSRV_OK) {
         size_t body = out->len - open->body;
-        atomic_store_explicit(&call->method->answer_size, (uint32_t)body, memory_order_relaxed);
+        uint32_t hint = body < HINT_MAX ? (uint32_t)body : HINT_MAX;
+        atomic_store_explicit(&call->method->answer_size, hint, memory_order_relaxed);
         if (!msi_frame_close(out, open))
             status = msi_error_memory(error);
     }
@@ -138,8 +142,9 @@ static bool refused(msi_native_session *session, const msi_frame *frame, const m
         msi_native_refuse(session, frame->id, MSGSRV_REFUSED_STREAMING, MSGSRV_INVALID_ARGUMENT,
                           "a streaming call has no body; its messages are Items");
     } else if (!method) {
-        snprintf(text, sizeof text, "unknown method %.*s", shown, (const char *)frame->method.data);
-        msi_native_refuse(session, frame->id, MSGSRV_REFUSED_METHOD, MSGSRV_UNIMPLEMENTED, text);
+        msgsrv_error unknown; /* which sees to a name that is cut inside a character */
+        (void)msi_error(&unknown, MSGSRV_UNIMPLEMENTED, "unknown method %.*s", shown, (const char *)frame->method.data);
+        msi_native_refuse(session, frame->id, MSGSRV_REFUSED_METHOD, MSGSRV_UNIMPLEMENTED, unknown.text);
     } else if (frame->streaming) {
         snprintf(text, sizeof text, "%s is unary, not streaming", method->description->path);
         msi_native_refuse(session, frame->id, MSGSRV_REFUSED_STREAMING, MSGSRV_UNIMPLEMENTED, text);

@@ -35,11 +35,12 @@ static void write_finished(msi_native_session *session)
 {
     msgsrv_call *call;
     while ((call = TAILQ_FIRST(&session->plain)) != NULL && call->finished) {
+        /* Off the list first: writing may close the connection, which lets go of all that is on it. */
+        unlist(session, call);
+        session->plain_bytes -= call->answer.len;
         msi_buf *out = msi_native_out(session);
         if (out)
             msi_native_put(session, msi_buf_append(out, call->answer.data, call->answer.len));
-        session->plain_bytes -= call->answer.len;
-        unlist(session, call);
         msi_call_unref(call);
         if (session->ended)
             return;
@@ -54,6 +55,8 @@ static void finish_early(msi_native_session *session, msgsrv_call *call, const m
         msi_conn_close(session->conn, MSI_CLOSE_MEMORY);
         return;
     }
+    /* Many may wait, and room that was left for a longer answer is no part of what is counted. */
+    msi_buf_shrink(&call->answer);
     call->finished = true;
     msi_call_ref(call);
     session->plain_bytes += call->answer.len;

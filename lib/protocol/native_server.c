@@ -66,6 +66,7 @@ static void leave_all(msi_native_session *session)
 
 static void put_goaway(msi_native_session *session, msgsrv_status code, const char *text)
 {
+    session->goaway = true;
     msi_buf *out = msi_native_out(session);
     if (out)
         msi_native_put(session, msi_goaway_put(out, code, text, session->last_id));
@@ -110,7 +111,7 @@ static void finish(msi_native_session *session)
     if (session->ended)
         return;
     session->ended = true;
-    if (session->draining && !session->framed)
+    if (session->draining && !session->goaway)
         put_goaway(session, MSGSRV_UNAVAILABLE, "the server is shutting down");
     msi_conn_finish(session->conn);
 }

@@ -36,7 +36,8 @@ typedef struct msi_native_session {
     uint8_t paused;
     bool framed; /* a frame of number 16 or above has come */
     bool draining;
-    bool ended; /* no more input is looked at */
+    bool goaway; /* sent */
+    bool ended;  /* no more input is looked at */
     msi_allowance pings;
     msi_allowance idle_frames;
 } msi_native_session;

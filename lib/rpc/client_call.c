@@ -38,6 +38,10 @@ msi_client_entry *msi_client_entry_new(msgsrv_client *client, const msgsrv_metho
 
 void msi_client_entry_free(msi_client_entry *entry)
 {
+    if (entry->child) {
+        msi_mailbox_unref(entry->child->mailbox);
+        free(entry->child);
+    }
     msi_buf_release(&entry->call.body);
     msi_metadata_clear(&entry->call.metadata);
     msi_metadata_clear(&entry->call.head);
@@ -95,9 +99,12 @@ void msi_client_end(msi_client_entry *entry, msgsrv_status code, bool from_peer,
         return;
     }
     TAILQ_INSERT_TAIL(&client->done, entry, done);
-    client->loop.work_left = true;
-    /* Outside of the loop's callbacks nobody would look: the loop is asked to. */
-    if (client->in_api && !client->delivering)
+    client->done_count++;
+    /* Outside of the loop's callbacks nobody would look, and inside of ours its next turn must come first: a callback whose new call fails at
+     * once and that tries again would keep the loop from everything else. A timer, because what is active runs in the same turn. */
+    if (!client->in_api && !client->delivering)
+        client->loop.work_left = true;
+    else if (event_add(client->done_event, &(struct timeval){0}) != 0)
         event_active(client->done_event, EV_TIMEOUT, 0);
 }
 
@@ -111,13 +118,17 @@ static void call_back(msi_client_entry *entry)
         msi_release(entry->method->response, &entry->traits, entry->response);
 }
 
+/* Calls back for what had ended when it began. */
 static void deliver_all(msgsrv_client *client)
 {
+    size_t count = client->done_count;
     msi_client_entry *entry;
     client->delivering = true;
-    while ((entry = TAILQ_FIRST(&client->done)) != NULL) {
+    while (count-- && (entry = TAILQ_FIRST(&client->done)) != NULL) {
         TAILQ_REMOVE(&client->done, entry, done);
+        client->done_count--;
         client->progress++;
+        client->loop.now = 0; /* the one before may have taken long */
         atomic_fetch_sub(&client->open, 1);
         call_back(entry);
         msi_client_entry_free(entry);
@@ -141,7 +152,8 @@ void msi_client_end_all(msgsrv_client *client, msgsrv_status code, const char *t
         msi_client_entry *entry = (msi_client_entry *)(void *)((char *)node - offsetof(msi_client_entry, node));
         msi_client_end(entry, code, false, text, strlen(text));
     }
-    deliver_all(client);
+    while (!TAILQ_EMPTY(&client->done))
+        deliver_all(client);
 }
 
 /* Starting. */
@@ -154,7 +166,8 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
     msi_client_entry *entry = arg;
     msi_loop *loop = &entry->client->loop;
     msi_loop *before = msi_loop_enter(loop);
-    msi_client_end(entry, MSGSRV_DEADLINE_EXCEEDED, false, text, sizeof text - 1);
+    if (!msi_timer_early(loop, &entry->timer, entry->call.deadline))
+        msi_client_end(entry, MSGSRV_DEADLINE_EXCEEDED, false, text, sizeof text - 1);
     msi_loop_leave(loop, before);
 }
 
@@ -249,20 +262,31 @@ static void on_parent_cancelled(msi_post *post, msi_loop *loop)
     msi_mailbox_unref(mailbox);
 }
 
-static msgsrv_status tie_to_parent(msgsrv_client *client, msi_client_entry *entry, msgsrv_call *parent,
-                                   msgsrv_error *error)
+static msi_child *new_child(msgsrv_client *client, msgsrv_handle handle)
 {
     msi_child *child = calloc(1, sizeof *child);
     if (!child)
-        return msi_error_memory(error);
+        return NULL;
     child->post.run = on_parent_cancelled;
     child->mailbox = msi_mailbox_ref(client->loop.mailbox);
-    child->handle = entry->node.id;
-    if (msi_call_add_child(parent, child))
-        return MSGSRV_OK;
+    child->handle = handle;
+    return child;
+}
+
+static void free_child(msi_child *child)
+{
     msi_mailbox_unref(child->mailbox);
     free(child);
-    return msi_error(error, MSGSRV_CANCELLED, "the call that this one is made for was cancelled");
+}
+
+/* After the call was launched, so that a cancellation finds it; a parent that is cancelled already cancels it now. */
+static void tie_to_parent(msgsrv_client *client, msgsrv_call *parent, msi_child *child)
+{
+    msgsrv_handle handle = child->handle;
+    if (msi_call_add_child(parent, child))
+        return;
+    free_child(child);
+    msgsrv_client_cancel(client, handle);
 }
 
 static uint64_t deadline_of(const msgsrv_client *client, const msgsrv_call_options *options)
@@ -291,7 +315,13 @@ static msgsrv_status fill(msgsrv_client *client, msi_client_entry *entry, const 
         return status;
     entry->call.deadline = deadline_of(client, options);
     entry->wait_for_ready = options->wait_for_ready || client->options.wait_for_ready;
-    return options->parent ? tie_to_parent(client, entry, options->parent, error) : MSGSRV_OK;
+    if (!options->parent)
+        return MSGSRV_OK;
+    if (msgsrv_call_cancelled(options->parent))
+        return msi_error(error, MSGSRV_CANCELLED, "the call that this one is made for was cancelled");
+    entry->parent = options->parent;
+    entry->child = new_child(client, entry->node.id);
+    return entry->child ? MSGSRV_OK : msi_error_memory(error);
 }
 
 static msgsrv_status make(msgsrv_client *client, const msgsrv_method *method, const void *request,
@@ -331,7 +361,7 @@ static void discard(msi_client_entry *entry)
 }
 
 /* Gives an entry to its loop, in the way of the client's kind. */
-static msgsrv_status launch(msgsrv_client *client, msi_client_entry *entry, msgsrv_error *error)
+static msgsrv_status give(msgsrv_client *client, msi_client_entry *entry, msgsrv_error *error)
 {
     if (client->kind == MSI_CLIENT_THREAD && !msi_client_inside(client)) {
         entry->post.run = on_begin_posted;
@@ -344,6 +374,19 @@ static msgsrv_status launch(msgsrv_client *client, msi_client_entry *entry, msgs
     begin(client, entry);
     msi_client_api_leave(client, before);
     return MSGSRV_OK;
+}
+
+static msgsrv_status launch(msgsrv_client *client, msi_client_entry *entry, msgsrv_error *error)
+{
+    msgsrv_call *parent = entry->parent;
+    msi_child *child = entry->child;
+    entry->child = NULL;
+    msgsrv_status status = give(client, entry, error); /* the entry may be gone now */
+    if (child && status == MSGSRV_OK)
+        tie_to_parent(client, parent, child);
+    else if (child)
+        free_child(child);
+    return status;
 }
 
 msgsrv_status msgsrv_client_start(msgsrv_client *client, const msgsrv_method *method, const void *request,

@@ -62,12 +62,26 @@ static void on_backoff_over(evutil_socket_t fd, short what, void *arg)
     (void)what;
     msgsrv_client *client = arg;
     msi_loop *before = msi_loop_enter(&client->loop);
-    if (client->state == MSI_CLIENT_BACKOFF) {
+    if (client->state == MSI_CLIENT_BACKOFF &&
+        !msi_timer_early(&client->loop, client->backoff_timer, client->backoff_until)) {
         client->state = MSI_CLIENT_IDLE;
         if (!TAILQ_EMPTY(&client->waiting))
             start_dialing(client);
     }
     msi_loop_leave(&client->loop, before);
+}
+
+/* Those who want to wait are woken at the end of the pause; the others fail. Without any, the next call looks at the clock. */
+static void wait_for_backoff(msgsrv_client *client)
+{
+    fail_waiting(client, client->reason);
+    if (TAILQ_EMPTY(&client->waiting) || event_pending(client->backoff_timer, EV_TIMEOUT, NULL) ||
+        msi_timer_at(&client->loop, client->backoff_timer, client->backoff_until))
+        return;
+    static const char text[] = "no memory to wait for a connection";
+    msi_client_call *call;
+    while ((call = TAILQ_FIRST(&client->waiting)) != NULL)
+        msi_client_end(msi_client_entry_of(call), MSGSRV_RESOURCE_EXHAUSTED, false, text, sizeof text - 1);
 }
 
 static void back_off(msgsrv_client *client, const char *reason)
@@ -80,10 +94,7 @@ static void back_off(msgsrv_client *client, const char *reason)
     snprintf(client->reason, sizeof client->reason, "%s", reason);
     msi_log_line(&client->loop.log, MSGSRV_LOG_INFO, "%s: %s; next attempt in %u ms", client->url_text, reason,
                  (unsigned)(pause / MSI_MS));
-    fail_waiting(client, reason);
-    /* The timer is for those who wait; without any, the next call looks at the clock. */
-    if (!TAILQ_EMPTY(&client->waiting) && !msi_timer_at(&client->loop, client->backoff_timer, client->backoff_until))
-        client->state = MSI_CLIENT_IDLE;
+    wait_for_backoff(client);
 }
 
 /* Makes room before there is a session, so that it cannot be lost for want of memory. */
@@ -288,6 +299,8 @@ void msi_client_connect_again(msgsrv_client *client)
         start_dialing(client);
     else if (client->state == MSI_CLIENT_READY)
         send_waiting(client);
+    else if (client->state == MSI_CLIENT_BACKOFF)
+        wait_for_backoff(client);
 }
 
 void msi_client_submit(msgsrv_client *client, msi_client_entry *entry)
@@ -309,13 +322,8 @@ void msi_client_submit(msgsrv_client *client, msi_client_entry *entry)
         start_dialing(client);
         break;
     case MSI_CLIENT_BACKOFF:
-        if (!entry->wait_for_ready) {
-            fail(entry, client->reason);
-            break;
-        }
         add_waiting(client, entry);
-        if (!event_pending(client->backoff_timer, EV_TIMEOUT, NULL))
-            (void)msi_timer_at(&client->loop, client->backoff_timer, client->backoff_until);
+        wait_for_backoff(client);
         break;
     }
 }

@@ -41,6 +41,8 @@ typedef struct msi_client_entry {
     _Alignas(max_align_t) unsigned char closure[MSGSRV_CLOSURE_SIZE];
     struct event timer;
     bool has_timer;
+    msgsrv_call *parent; /* until it is launched */
+    msi_child *child;    /* until it is tied to the parent */
     bool wait_for_ready;
     bool waiting; /* on the client's list */
     bool ended;
@@ -80,6 +82,7 @@ struct msgsrv_client {
     struct msi_client_calls waiting; /* calls without a connection */
     msi_idmap calls;                 /* by handle */
     TAILQ_HEAD(msi_done_list, msi_client_entry) done;
+    size_t done_count;
     struct event *done_event; /* there are some, and we were not in a callback */
     struct event *backoff_timer;
     uint32_t backoff_ms; /* the next pause */

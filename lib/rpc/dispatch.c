@@ -61,14 +61,16 @@ static void on_worked(msi_post *post, msi_loop *loop)
 static void work(msi_work *piece)
 {
     msgsrv_call *call = (msgsrv_call *)(void *)((char *)piece - offsetof(msgsrv_call, work));
-    msi_mailbox *mailbox = call->host->loop->mailbox;
+    msi_mailbox *mailbox = call->mailbox;
     bool late = call->deadline && msi_now() >= call->deadline;
     msgsrv_status result = MSGSRV_DEADLINE_EXCEEDED;
     if (!late && !atomic_load(&call->cancelled))
         result = invoke(call);
-    pthread_mutex_lock(&call->host->cancel_lock);
+    msi_mailbox_lock(mailbox);
     call->pool_done = true;
-    pthread_mutex_unlock(&call->host->cancel_lock);
+    while (call->telling && !call->hold_taken)
+        msi_mailbox_wait(mailbox);
+    msi_mailbox_unlock(mailbox);
     call->handler_status = result;
     call->post.run = on_worked;
     /* The mailbox is open: the server frees the pool first, and with it waits for us. */

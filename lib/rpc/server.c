@@ -16,10 +16,7 @@ static msgsrv_status init_loop(msgsrv_server *server, msi_server_loop *own, msgs
     msgsrv_status status = msi_loop_init(&own->loop, o->base, msi_log_make(o->log, o->log_ctx, o->log_level), error);
     if (status)
         return status;
-    if (!msi_call_host_init(&own->host, &own->loop, &msi_dispatch_ops, &server->methods)) {
-        msi_loop_release(&own->loop);
-        return msi_error_memory(error);
-    }
+    msi_call_host_init(&own->host, &own->loop, &msi_dispatch_ops, &server->methods);
     own->server = server;
     own->loop.owner = own;
     own->loop.on_flags = msi_server_on_flags;
@@ -63,6 +60,8 @@ static msgsrv_status check_new(const msgsrv_server *server, msgsrv_error *error)
         return msi_error(error, MSGSRV_INVALID_ARGUMENT, "server is NULL");
     if (server->started)
         return msi_error(error, MSGSRV_FAILED_PRECONDITION, "the server has been started already");
+    if (server->on_stopped_told)
+        return msi_error(error, MSGSRV_FAILED_PRECONDITION, "the server has been stopped already");
     return MSGSRV_OK;
 }
 
@@ -234,6 +233,8 @@ static msgsrv_status start_accepting(msgsrv_server *server, msgsrv_error *error)
     msgsrv_status status = MSGSRV_OK;
     for (msi_listener *at = server->listeners; at && status == MSGSRV_OK; at = msi_listener_next(at))
         status = msi_listener_start(at, &first->loop, msi_server_on_accept, first, error);
+    for (msi_listener *at = server->listeners; at && status; at = msi_listener_next(at))
+        msi_listener_pause(at); /* not started means that none accepts */
     return status;
 }
 
@@ -343,23 +344,33 @@ void msgsrv_server_stats(const msgsrv_server *server, msgsrv_stats *stats)
     memcpy(stats, &sum, size);
 }
 
+/* One pass over the loops, each inside a bracket, on the thread that frees the server. */
+static void sweep_loops(msgsrv_server *server)
+{
+    for (uint32_t i = 0; i < server->loop_count; i++) {
+        msi_server_loop *own = &server->loops[i];
+        msi_loop *before = msi_loop_enter(&own->loop);
+        own->loop.on_leave = NULL;
+        msi_loop_run_posts(&own->loop);
+        msi_server_close_all(own);
+        msi_loop_leave(&own->loop, before);
+    }
+}
+
 void msi_server_destroy(msgsrv_server *server)
 {
-    /* The workers first: what they are at posts its result to the loops, which are still there. */
+    server->destroying = true;
+    /* First all that is pending is cancelled, so that handlers on the pool need not be waited for longer than they want. Then the workers,
+     * whose results come to the loops; and the loops last, because they send each other things. */
+    sweep_loops(server);
     msi_workers_free(server->workers);
     if (server->grace_timer)
         event_free(server->grace_timer);
     msi_listeners_free(server->listeners);
+    sweep_loops(server);
     for (uint32_t i = 0; i < server->loop_count; i++) {
-        msi_server_loop *own = &server->loops[i];
-        msi_loop *before = msi_loop_enter(&own->loop);
-        own->draining = true;
-        msi_server_close_all(own);
-        msi_loop_run_posts(&own->loop);
-        own->loop.on_leave = NULL;
-        msi_loop_leave(&own->loop, before);
-        msi_loop_release(&own->loop);
-        msi_call_host_release(&own->host);
+        msi_loop_release(&server->loops[i].loop);
+        msi_call_host_release(&server->loops[i].host);
     }
     msi_methods_release(&server->methods);
     free(server->addresses);
@@ -397,7 +408,7 @@ static void free_inside(msgsrv_server *server, msi_server_loop *own)
 
 void msgsrv_server_free(msgsrv_server *server)
 {
-    if (!server)
+    if (!server || server->destroying)
         return;
     if (msi_workers_inside(server->workers)) {
         msi_log_line(&server->loops[0].loop.log, MSGSRV_LOG_ERROR,

@@ -20,7 +20,7 @@ typedef struct msi_server_loop {
     msgsrv_server *server;
     pthread_t thread;
     bool threaded;           /* `thread` is running, or to be joined */
-    bool draining;           /* looked at on its own thread only */
+    atomic_bool draining;    /* written on its own thread */
     bool stopped;            /* its connections are closed and it takes no more */
     atomic_bool alive;       /* `runner` is valid */
     atomic_bool done;        /* its thread has left the loop for good */
@@ -42,8 +42,10 @@ struct msgsrv_server {
     uint32_t loops_done; /* of the others, as the first one knows */
     bool started;
     bool free_pending; /* free was called inside a callback */
+    bool destroying;         /* its last callbacks run: freeing it again means nothing */
     bool on_stopped_told;
     struct event *grace_timer;
+    uint64_t grace_due;
     atomic_uint connections; /* all of them, those on the way to their loop too */
     atomic_uint grace_ms;
     pthread_mutex_t lock; /* guards the next two */

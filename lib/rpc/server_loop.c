@@ -219,6 +219,9 @@ static void drain_loop(msi_server_loop *own)
         TAILQ_INSERT_TAIL(&own->loop.conns, conn, all);
         drain_conn(conn);
     }
+    /* The last connection may have gone before this loop knew of the drain. */
+    if (atomic_load(&own->server->connections) == 0)
+        msi_mailbox_raise(own->server->loops[0].loop.mailbox, MSI_SERVER_STOP);
 }
 
 static void on_grace_over(evutil_socket_t fd, short what, void *arg)
@@ -227,6 +230,10 @@ static void on_grace_over(evutil_socket_t fd, short what, void *arg)
     (void)what;
     msi_server_loop *first = arg;
     msi_loop *before = msi_loop_enter(&first->loop);
+    if (msi_timer_early(&first->loop, first->server->grace_timer, first->server->grace_due)) {
+        msi_loop_leave(&first->loop, before);
+        return;
+    }
     msi_log_line(&first->loop.log, MSGSRV_LOG_WARNING, "the grace is over: what is not finished is cancelled");
     msi_server_stop_here(first);
     msi_loop_leave(&first->loop, before);
@@ -246,7 +253,8 @@ static void drain_server(msi_server_loop *first)
     msi_log_line(&first->loop.log, MSGSRV_LOG_INFO, "draining");
     uint32_t grace = atomic_load(&server->grace_ms);
     server->grace_timer = event_new(first->loop.base, -1, 0, on_grace_over, first);
-    uint64_t due = msi_loop_now(&first->loop) + grace * MSI_MS;
+    uint64_t due = msi_now() + grace * MSI_MS;
+    server->grace_due = due;
     if (!server->grace_timer || (grace != MSGSRV_NONE && !msi_timer_at(&first->loop, server->grace_timer, due))) {
         msi_server_stop_here(first);
         return;

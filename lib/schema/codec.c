@@ -21,7 +21,8 @@ msgsrv_status msi_decode(const msgsrv_message_type *type, const msi_type_traits 
                          size_t size, uint32_t max_message, void *message, msgsrv_error *error)
 {
     if (!traits->flat) {
-        size_t memory = (size_t)max_message * MSI_DECODE_FACTOR + type->struct_size + MSI_KIB;
+        size_t memory = (size_t)(max_message > MSI_DECODE_LEAST ? max_message : MSI_DECODE_LEAST) * MSI_DECODE_FACTOR +
+                        type->struct_size;
         msgsrv_status status = msi_check(type, data, size, memory, error);
         if (status)
             return status;

@@ -46,9 +46,18 @@ msi_head_result msi_head_get(const uint8_t *data, size_t size, msi_head *head)
     return MSI_HEAD_OK;
 }
 
+/* A NUL is a character like any other here. */
 static bool text_ok(msi_view text)
 {
-    return msi_text_check(text.data, text.size) != MSI_TEXT_NOT_UTF8;
+    const uint8_t *end = text.data + text.size;
+    for (const uint8_t *at = text.data; at < end;) {
+        const uint8_t *nul = memchr(at, 0, (size_t)(end - at));
+        const uint8_t *stop = nul ? nul : end;
+        if (msi_text_check(at, (size_t)(stop - at)) != MSI_TEXT_OK)
+            return false;
+        at = nul ? nul + 1 : end;
+    }
+    return true;
 }
 
 /* A metadata entry's key and value. */
