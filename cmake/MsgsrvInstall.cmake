@@ -27,7 +27,7 @@ install(DIRECTORY ${PROJECT_SOURCE_DIR}/proto/ DESTINATION ${MSGSRV_INSTALL_PROT
 install(FILES ${PROJECT_SOURCE_DIR}/LICENSE TYPE DOC)
 
 install(FILES ${PROJECT_SOURCE_DIR}/apps/msgsrv-server/msgsrv-server.1 ${PROJECT_SOURCE_DIR}/apps/msgsrv-client/msgsrv-client.1
-    ${PROJECT_SOURCE_DIR}/apps/protoc-gen-msgsrv.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+    ${PROJECT_SOURCE_DIR}/apps/protoc-gen-msgsrv/protoc-gen-msgsrv.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
 
 # CMake's package files.
 configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/msgsrv-config.cmake.in

@@ -34,13 +34,15 @@
     X(METHOD, "method")                     /* an unknown or unimplemented method */            \
     X(DRAINING, "draining")                 /* a call that came after the GoAway */
 
+/* clang-format off */
 /** Indices of msgsrv_stats::refused. New ones are added at the end. */
 typedef enum msgsrv_refusal {
 #define MSGSRV_REFUSAL_ENUM_(name, text) MSGSRV_REFUSED_##name,
     MSGSRV_REFUSAL_LIST(MSGSRV_REFUSAL_ENUM_)
 #undef MSGSRV_REFUSAL_ENUM_
-        MSGSRV_REFUSAL_COUNT
+    MSGSRV_REFUSAL_COUNT
 } msgsrv_refusal;
+/* clang-format on */
 
 /** Room in msgsrv_stats::refused, so that reasons can be added without a change of layout. */
 #define MSGSRV_REFUSAL_ROOM 64

@@ -20,6 +20,8 @@ void msi_release(const msgsrv_message_type *type, const msi_type_traits *traits,
 msgsrv_status msi_decode(const msgsrv_message_type *type, const msi_type_traits *traits, const uint8_t *data,
                          size_t size, uint32_t max_message, void *message, msgsrv_error *error)
 {
+    if (!data)
+        data = (const uint8_t *)""; /* an empty message may come without a place */
     if (!traits->flat) {
         size_t memory = (size_t)(max_message > MSI_DECODE_LEAST ? max_message : MSI_DECODE_LEAST) * MSI_DECODE_FACTOR +
                         type->struct_size;

@@ -11,7 +11,7 @@ from programs import CLIENT, SERVER, SOURCE_DIR, VERSION, TestCase, run
 
 APPS = os.path.join(SOURCE_DIR, "apps")
 PAGES = {"msgsrv-server": "msgsrv-server/msgsrv-server.1", "msgsrv-client": "msgsrv-client/msgsrv-client.1",
-         "protoc-gen-msgsrv": "protoc-gen-msgsrv.1"}
+         "protoc-gen-msgsrv": "protoc-gen-msgsrv/protoc-gen-msgsrv.1"}
 
 
 class Pages(TestCase):
