@@ -3,8 +3,9 @@
 #include "base/workers.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
+
+#include "base/thread.h"
 
 struct msi_workers {
     pthread_mutex_t lock;
@@ -65,15 +66,9 @@ msi_workers *msi_workers_new(uint32_t threads, uint32_t queue)
     return workers;
 }
 
-/* Signals belong to the program's threads: ours take none. */
 static bool start_thread(msi_workers *workers)
 {
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, &before);
-    bool made = pthread_create(&workers->ids[workers->started], NULL, worker, workers) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    bool made = msi_thread_start(&workers->ids[workers->started], worker, workers);
     workers->started += made;
     return made;
 }

@@ -7,12 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/container.h"
 #include "base/error.h"
 #include "call/call.h"
 
 msgsrv_call *msi_held_call(msgsrv_held *held)
 {
-    return (msgsrv_call *)(void *)((char *)held - offsetof(msgsrv_call, held));
+    return MSI_CONTAINER(held, msgsrv_call, held);
 }
 
 static const msgsrv_call *call_of(const msgsrv_held *held)
@@ -46,7 +47,7 @@ void msi_call_consume_hold(msgsrv_call *call)
 static void run_on_loop(msi_post *post, msi_loop *loop)
 {
     (void)loop;
-    msgsrv_held *held = (msgsrv_held *)(void *)((char *)post - offsetof(msgsrv_held, post));
+    msgsrv_held *held = MSI_CONTAINER(post, msgsrv_held, post);
     msi_call_consume_hold(msi_held_call(held));
 }
 

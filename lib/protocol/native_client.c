@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/container.h"
 #include "base/error.h"
 #include "base/limits.h"
 
@@ -49,7 +50,7 @@ static bool end_put(msi_client_session *session, msi_buf *out, size_t before, bo
 static msi_client_call *call_of(msi_client_session *session, uint64_t id)
 {
     msi_idnode *node = msi_idmap_find(&session->ids, id);
-    return node ? (msi_client_call *)(void *)((char *)node - offsetof(msi_client_call, node)) : NULL;
+    return node ? MSI_CONTAINER(node, msi_client_call, node) : NULL;
 }
 
 static void let_go(msi_client_session *session, msi_client_call *call)

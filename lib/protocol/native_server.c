@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/container.h"
 #include "base/error.h"
 #include "base/limits.h"
 
@@ -143,7 +144,7 @@ static void on_call(msi_native_session *session, const msi_frame *frame)
 static msgsrv_call *parked(msi_native_session *session, uint64_t id)
 {
     msi_idnode *node = msi_idmap_find(&session->parked, id);
-    return node ? (msgsrv_call *)(void *)((char *)node - offsetof(msgsrv_call, node)) : NULL;
+    return node ? MSI_CONTAINER(node, msgsrv_call, node) : NULL;
 }
 
 /* Item, End, Cancel, Credit. */

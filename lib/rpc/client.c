@@ -2,13 +2,13 @@
 /* A client's life, and its three kinds of loop: driven by its calls, run by a thread of its own, or the caller's. */
 #include <msgsrv/client.h>
 
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "base/limits.h"
+#include "base/thread.h"
 #include "rpc/client_internal.h"
 #include "rpc/option.h"
 
@@ -100,17 +100,6 @@ static void *thread_main(void *arg)
     return NULL;
 }
 
-static msgsrv_status start_thread(msgsrv_client *client, msgsrv_error *error)
-{
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, &before);
-    int failed = pthread_create(&client->thread, NULL, thread_main, client);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return failed ? msi_error(error, MSGSRV_RESOURCE_EXHAUSTED, "cannot make a thread") : MSGSRV_OK;
-}
-
 /* Everything but the thread: calls have ended, nothing runs. */
 static void destroy(msgsrv_client *client)
 {
@@ -173,8 +162,9 @@ msgsrv_status msgsrv_client_new(const char *url, const msgsrv_client_options *op
     client->done_event = event_new(client->loop.base, -1, 0, on_done_event, client);
     if (!client->done_event || !msi_client_connect_init(client))
         status = msi_error_memory(error);
-    if (status == MSGSRV_OK && client->kind == MSI_CLIENT_THREAD)
-        status = start_thread(client, error);
+    if (status == MSGSRV_OK && client->kind == MSI_CLIENT_THREAD &&
+        !msi_thread_start(&client->thread, thread_main, client))
+        status = msi_error(error, MSGSRV_RESOURCE_EXHAUSTED, "cannot make a thread");
     if (status)
         destroy(client);
     else

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/container.h"
 #include "base/error.h"
 #include "base/limits.h"
 #include "rpc/client_internal.h"
@@ -17,7 +18,7 @@
 
 msi_client_entry *msi_client_entry_of(msi_client_call *call)
 {
-    return (msi_client_entry *)(void *)((char *)call - offsetof(msi_client_entry, call));
+    return MSI_CONTAINER(call, msi_client_entry, call);
 }
 
 msi_client_entry *msi_client_entry_new(msgsrv_client *client, const msgsrv_method *method)
@@ -149,7 +150,7 @@ void msi_client_end_all(msgsrv_client *client, msgsrv_status code, const char *t
 {
     msi_idnode *node;
     while ((node = msi_idmap_any(&client->calls)) != NULL) {
-        msi_client_entry *entry = (msi_client_entry *)(void *)((char *)node - offsetof(msi_client_entry, node));
+        msi_client_entry *entry = MSI_CONTAINER(node, msi_client_entry, node);
         msi_client_end(entry, code, false, text, strlen(text));
     }
     while (!TAILQ_EMPTY(&client->done))
@@ -202,7 +203,7 @@ static void begin(msgsrv_client *client, msi_client_entry *entry)
 
 static void on_begin_posted(msi_post *post, msi_loop *loop)
 {
-    msi_client_entry *entry = (msi_client_entry *)(void *)((char *)post - offsetof(msi_client_entry, post));
+    msi_client_entry *entry = MSI_CONTAINER(post, msi_client_entry, post);
     begin(loop->owner, entry);
 }
 
@@ -213,8 +214,7 @@ static void cancel_here(msgsrv_client *client, msgsrv_handle handle)
     static const char text[] = "cancelled";
     msi_idnode *node = msi_idmap_find(&client->calls, handle);
     if (node)
-        msi_client_end((msi_client_entry *)(void *)((char *)node - offsetof(msi_client_entry, node)), MSGSRV_CANCELLED,
-                       false, text, sizeof text - 1);
+        msi_client_end(MSI_CONTAINER(node, msi_client_entry, node), MSGSRV_CANCELLED, false, text, sizeof text - 1);
 }
 
 typedef struct cancellation {
@@ -255,7 +255,7 @@ void msgsrv_client_cancel(msgsrv_client *client, msgsrv_handle handle)
 
 static void on_parent_cancelled(msi_post *post, msi_loop *loop)
 {
-    msi_child *child = (msi_child *)(void *)((char *)post - offsetof(msi_child, post));
+    msi_child *child = MSI_CONTAINER(post, msi_child, post);
     cancel_here(loop->owner, child->handle);
     msi_mailbox *mailbox = child->mailbox;
     free(child);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/container.h"
 #include "base/error.h"
 #include "base/limits.h"
 #include "protocol/native_client.h"
@@ -215,7 +216,7 @@ static void on_pong(void *arg, msi_view data)
     msi_idnode *node = msi_idmap_find(&client->calls, handle);
     if (!node)
         return;
-    msi_client_entry *entry = (msi_client_entry *)(void *)((char *)node - offsetof(msi_client_entry, node));
+    msi_client_entry *entry = MSI_CONTAINER(node, msi_client_entry, node);
     if (entry->method || entry->ended)
         return;
     entry->waiter->round_trip = msi_now() - entry->pinged_at;
@@ -227,7 +228,7 @@ static msi_client_entry *find_ping(const msgsrv_client *client, const msi_client
 {
     for (size_t i = 0; i < client->calls.size; i++) {
         for (msi_idnode *node = client->calls.buckets[i]; node; node = node->next) {
-            msi_client_entry *entry = (msi_client_entry *)(void *)((char *)node - offsetof(msi_client_entry, node));
+            msi_client_entry *entry = MSI_CONTAINER(node, msi_client_entry, node);
             if (!entry->method && entry->pinged_on == session)
                 return entry;
         }

@@ -7,6 +7,7 @@
 
 #include <stddef.h>
 
+#include "base/container.h"
 #include "base/error.h"
 
 static msi_method *find(void *services, const uint8_t *path, size_t size)
@@ -50,7 +51,7 @@ static msgsrv_status invoke(msgsrv_call *call)
 static void on_worked(msi_post *post, msi_loop *loop)
 {
     (void)loop;
-    msgsrv_call *call = (msgsrv_call *)(void *)((char *)post - offsetof(msgsrv_call, post));
+    msgsrv_call *call = MSI_CONTAINER(post, msgsrv_call, post);
     settle(call, call->handler_status);
     if (!call->hold_taken)
         msi_call_unref(call);
@@ -60,7 +61,7 @@ static void on_worked(msi_post *post, msi_loop *loop)
 /* On a worker's thread. A call that nobody waits for any more is not started. */
 static void work(msi_work *piece)
 {
-    msgsrv_call *call = (msgsrv_call *)(void *)((char *)piece - offsetof(msgsrv_call, work));
+    msgsrv_call *call = MSI_CONTAINER(piece, msgsrv_call, work);
     msi_mailbox *mailbox = call->mailbox;
     bool late = call->deadline && msi_now() >= call->deadline;
     msgsrv_status result = MSGSRV_DEADLINE_EXCEEDED;

@@ -2,11 +2,11 @@
 /* A server's life: made, filled, started, ended, freed. */
 #include <msgsrv/server.h>
 
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
+#include "base/thread.h"
 #include "rpc/dispatch.h"
 #include "rpc/server_internal.h"
 
@@ -209,17 +209,10 @@ static void *loop_thread(void *arg)
     return NULL;
 }
 
-/* Signals are the program's: threads of ours take none. */
 static bool start_thread(msi_server_loop *own)
 {
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, &before);
-    bool made = pthread_create(&own->thread, NULL, loop_thread, own) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    own->threaded = made;
-    return made;
+    own->threaded = msi_thread_start(&own->thread, loop_thread, own);
+    return own->threaded;
 }
 
 static msgsrv_status start_accepting(msgsrv_server *server, msgsrv_error *error)

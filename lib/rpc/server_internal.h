@@ -42,7 +42,7 @@ struct msgsrv_server {
     uint32_t loops_done; /* of the others, as the first one knows */
     bool started;
     bool free_pending; /* free was called inside a callback */
-    bool destroying;         /* its last callbacks run: freeing it again means nothing */
+    bool destroying;   /* its last callbacks run: freeing it again means nothing */
     bool on_stopped_told;
     struct event *grace_timer;
     uint64_t grace_due;
