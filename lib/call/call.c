@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/zero.h"
 
 /* Calls a loop keeps for later; 0 where AddressSanitizer is to see each use of a freed one. */
 #ifndef MSI_CALL_SPARE_MAX
@@ -65,7 +66,7 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
 static void clear(msgsrv_call *call)
 {
     size_t room = call->room;
-    memset(call, 0, offsetof(msgsrv_call, timer));
+    msi_zero(call, offsetof(msgsrv_call, timer));
     call->held.mailbox = NULL;
     call->held.body = (msi_buf){0};
     call->held.trailer = (msgsrv_metadata_set){0};

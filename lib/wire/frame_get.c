@@ -3,10 +3,16 @@
 #include "wire/frame.h"
 
 #include "base/utf8.h"
+#include "base/zero.h"
 
 /* A varint of at most 5 bytes and 32 bits that is minimal. 1: read; 0: cut off; -1: not one. */
 static int get_minimal(const uint8_t *data, size_t size, uint32_t *value, size_t *used)
 {
+    if (size >= 2 && data[0] >= 0x80 && data[1] < 0x80 && data[1] > 0) { /* the tag of every frame, and most lengths */
+        *value = (uint32_t)(data[0] & 0x7f) | (uint32_t)data[1] << 7;
+        *used = 2;
+        return 1;
+    }
     uint64_t result = 0;
     for (size_t i = 0; i < 5; i++) {
         if (i == size)
@@ -46,18 +52,23 @@ msi_head_result msi_head_get(const uint8_t *data, size_t size, msi_head *head)
     return MSI_HEAD_OK;
 }
 
-/* A NUL is a character like any other here. */
+/* A NUL is a character like any other here; there is hardly ever one. */
 static bool text_ok(msi_view text)
 {
     const uint8_t *end = text.data + text.size;
-    for (const uint8_t *at = text.data; at < end;) {
-        const uint8_t *nul = memchr(at, 0, (size_t)(end - at));
-        const uint8_t *stop = nul ? nul : end;
-        if (msi_text_check(at, (size_t)(stop - at)) != MSI_TEXT_OK)
+    const uint8_t *at = text.data;
+    for (;;) {
+        switch (msi_text_check(at, (size_t)(end - at))) {
+        case MSI_TEXT_OK:
+            return true;
+        case MSI_TEXT_NOT_UTF8:
             return false;
-        at = nul ? nul + 1 : end;
+        case MSI_TEXT_NUL:
+            break;
+        }
+        /* What is before the NUL is fine: the check goes from the front. */
+        at = (const uint8_t *)memchr(at, 0, (size_t)(end - at)) + 1;
     }
-    return true;
 }
 
 /* A metadata entry's key and value. */
@@ -182,7 +193,8 @@ static bool get_control(uint32_t number, const msi_wire_field *field, msi_frame 
 
 bool msi_frame_get(uint32_t number, const uint8_t *payload, size_t size, msi_frame *frame)
 {
-    *frame = (msi_frame){.payload = {payload, size}};
+    msi_zero(frame, sizeof *frame);
+    frame->payload = (msi_view){payload, size};
     const uint8_t *end = payload + size;
     for (const uint8_t *at = payload; at < end;) {
         msi_wire_field field;

@@ -95,13 +95,13 @@ class Bench(TestCase):
 
     def test_wrong_answers_are_noticed(self):
         def answer(connection):
-            """Answers every call with 4711, as an End with its id and a body."""
+            """Answers every call with -1, which is no sum of the bench's, as an End with its id and a body."""
             data = b""
             while got := connection.recv(65536):
                 data += got
                 while len(data) > 3 and len(data) >= 3 + data[2]:
                     frame, data = data[3:3 + data[2]], data[3 + data[2]:]
-                    connection.sendall(field(18, b"\x08" + self.call_id(frame) + field(15, b"\x08\xe7\x24")))
+                    connection.sendall(field(18, b"\x08" + self.call_id(frame) + field(15, b"\x08" + b"\xff" * 9 + b"\x01")))
         with peer(answer) as url:
             result = client(url, "bench", "--seconds", "0.1", "--outstanding", "2", "--json")
         self.assertEqual(result.status, 15, result)
