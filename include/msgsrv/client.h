@@ -136,7 +136,8 @@ MSGSRV_API msgsrv_status msgsrv_client_ping(msgsrv_client *client, uint32_t time
  * Frees a client. Its open calls end #MSGSRV_CANCELLED before it returns, and nothing of it is called afterwards.
  *
  * On the loop's thread or while the loop does not run; with a thread of its own on any thread. Inside its own callbacks too. Not while
- * another thread is in a synchronous call of it.
+ * another thread is in a synchronous call of it. On the caller's base, libevent puts a little of its own freeing off to the base's next
+ * turn: event_base_loop(base, EVLOOP_NONBLOCK) before event_base_free() leaves nothing behind.
  *
  * @param client  may be NULL
  */

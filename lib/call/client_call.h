@@ -35,7 +35,7 @@ typedef struct msi_client_events {
     void (*ended)(void *client, msi_client_call *call, msgsrv_status code, bool from_peer, msi_view text, msi_view body);
     /* The server will not answer a call that it has not begun: it may go out again. The session has let go of it. */
     void (*untaken)(void *client, msi_client_call *call);
-    /* The session takes no new calls: the server has said GoAway. */
+    /* The session takes no new calls: the server has said GoAway, or takes nothing in any more. */
     void (*leaving)(void *client, msi_client_session *session);
     /* An answer to a ping. */
     void (*pong)(void *client, msi_view data);

@@ -392,6 +392,8 @@ void msi_conn_write_failed(msi_conn *conn)
     struct evbuffer *output = bufferevent_get_output(conn->bev);
     evbuffer_drain(output, evbuffer_get_length(output));
     set_waiting(conn, 0);
+    if (conn->ops->write_failed)
+        conn->ops->write_failed(conn);
 }
 
 bool msi_conn_over(msi_conn *conn)

@@ -39,6 +39,8 @@ typedef struct msi_conn_ops {
     void (*eof)(struct msi_conn *conn, size_t unfinished);
     /* The backlog has fallen to half the limit, after msi_conn_over() had said that it was over it. Optional. */
     void (*drained)(struct msi_conn *conn);
+    /* The socket takes no more output; what the peer sent is still handed over. Optional. */
+    void (*write_failed)(struct msi_conn *conn);
     /* The connection is over; called exactly once, also for msi_conn_close(). The socket is closed already. */
     void (*closed)(struct msi_conn *conn, msi_close why);
     /* Its memory goes: free what belongs to it. */

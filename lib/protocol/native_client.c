@@ -24,7 +24,8 @@ struct msi_client_session {
     uint64_t last_id;
     uint64_t written; /* bytes given to the connection */
     bool heard;       /* the server has sent something that makes sense */
-    bool leaving;     /* GoAway has come */
+    bool leaving;     /* it takes no more calls */
+    bool goaway;      /* because GoAway has come */
     bool silent;      /* closed by the client: nothing is reported */
     char reason[MSGSRV_ERROR_TEXT];
 };
@@ -138,14 +139,16 @@ static void on_head(msi_client_session *session, const msi_frame *frame)
 
 static void on_goaway(msi_client_session *session, const msi_frame *frame)
 {
-    if (!session->leaving) {
-        session->leaving = true;
+    if (!session->goaway) {
+        session->goaway = true;
         msgsrv_error said;
         msi_error_set(&said, msi_code_from_wire(frame->code), true, (const char *)frame->message.data,
                       frame->message.size);
         snprintf(session->reason, sizeof session->reason, "%.200s",
                  *said.text ? said.text : msgsrv_status_text(said.code));
-        session->events->leaving(session->client, session);
+        if (!session->leaving)
+            session->events->leaving(session->client, session);
+        session->leaving = true;
     }
     msi_client_call *call = TAILQ_FIRST(&session->open);
     while (call) {
@@ -310,7 +313,17 @@ static void on_freed(msi_conn *conn)
     free(session);
 }
 
-static const msi_conn_ops conn_ops = {input, on_eof, NULL, on_closed, on_freed};
+/* No more calls go out here; those that did may still be answered by what is on the way. */
+static void on_write_failed(msi_conn *conn)
+{
+    msi_client_session *session = conn->owner;
+    if (session->leaving || session->silent)
+        return;
+    session->leaving = true;
+    session->events->leaving(session->client, session);
+}
+
+static const msi_conn_ops conn_ops = {input, on_eof, NULL, on_write_failed, on_closed, on_freed};
 
 static msi_client_session *open_session(msi_loop *loop, int fd, const msi_address *peer, const msi_conn_limits *limits,
                                         const msi_client_limits *client_limits, const msi_client_events *events,

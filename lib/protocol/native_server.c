@@ -358,7 +358,7 @@ static void on_freed(msi_conn *conn)
     free(session);
 }
 
-static const msi_conn_ops conn_ops = {input, on_eof, on_drained, on_closed, on_freed};
+static const msi_conn_ops conn_ops = {input, on_eof, on_drained, NULL, on_closed, on_freed};
 
 static msi_match match(const uint8_t *data, size_t size)
 {

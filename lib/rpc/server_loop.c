@@ -69,7 +69,7 @@ static void on_early_free(msi_conn *conn)
     (void)conn;
 }
 
-static const msi_conn_ops first_ops = {on_first_input, on_early_eof, NULL, on_early_close, on_early_free};
+static const msi_conn_ops first_ops = {on_first_input, on_early_eof, NULL, NULL, on_early_close, on_early_free};
 
 static void drain_conn(msi_conn *conn)
 {
