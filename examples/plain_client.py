@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 """A client that knows nothing of calls: a bare ClientMessage out, a bare ServerMessage in, with python3-protobuf.
 
-    protoc --python_out=. messages.proto
-    ./plain_client.py HOST PORT A B
+    protoc --python_out=examples -I proto messages.proto
+    examples/plain_client.py HOST PORT A B
 
 Both messages have exactly one member, so on the wire each is one field: a tag, a length, bytes. That is all the framing
 there is.
@@ -33,6 +33,8 @@ def read_message(stream):
 
 
 def main():
+    if len(sys.argv) != 5:
+        sys.exit("usage: plain_client.py HOST PORT A B")
     host, port, a, b = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
     request = messages_pb2.ClientMessage(add_request=messages_pb2.AddRequest(a=a, b=b))
     with socket.create_connection((host, port), timeout=30) as connection:

@@ -253,9 +253,10 @@ static int choose_server(struct options *options)
     if (!options->server) {
         source = "MSGSRV_SERVER";
         options->server = getenv("MSGSRV_SERVER");
+        /* An empty variable is one that is not set; an empty --server is a mistake. */
+        if (!options->server || !*options->server)
+            options->server = DEFAULT_SERVER;
     }
-    if (!options->server || !*options->server)
-        options->server = DEFAULT_SERVER;
     if (!app_url_read(options->server, &url))
         return app_usage("%s: '%s' is not " APP_URL_FORMS, source, options->server);
     return APP_GO_ON;

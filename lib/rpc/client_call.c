@@ -302,7 +302,8 @@ static msgsrv_status fill(msgsrv_client *client, msi_client_entry *entry, const 
     msi_type_traits traits = msi_type_look(entry->method->request->nanopb);
     if (!traits.decodable || !entry->traits.decodable)
         return msi_error(error, MSGSRV_INVALID_ARGUMENT,
-                         "%s: a message has fields of nanopb's callback type; use pointers or msgsrv_bytes",
+                         "%s: a message has fields of nanopb's callback type; give nanopb fallback_type:FT_POINTER, as "
+                         "msgsrv_generate() does",
                          entry->method->path);
     msgsrv_status status =
         msi_encode(entry->method->request, &traits, request, MSI_MESSAGE_CEILING, &entry->call.body, error);

@@ -89,10 +89,10 @@ static msgsrv_status fill(msi_method *method, const msgsrv_service_method *from,
     method->implemented = from->implemented(implementation);
     method->blocking = from->blocking(implementation);
     if (!method->request_traits.decodable || !method->response_traits.decodable)
-        return msi_error(
-            error, MSGSRV_INVALID_ARGUMENT,
-            "%s: a message has fields of nanopb's callback type, which are not served; use pointers or msgsrv_bytes",
-            from->method->path);
+        return msi_error(error, MSGSRV_INVALID_ARGUMENT,
+                         "%s: a message has fields of nanopb's callback type; give nanopb fallback_type:FT_POINTER, as "
+                         "msgsrv_generate() does",
+                         from->method->path);
     return MSGSRV_OK;
 }
 
