@@ -21,7 +21,8 @@ void msi_native_put(msi_native_session *session, bool written)
         (void)msi_conn_out_end(session->conn);
 }
 
-msgsrv_status msi_native_append(msgsrv_call *call, msi_buf *out, const msi_open_frame *open, msgsrv_error *error)
+/* Appends a call's response to an open frame and closes it. On failure the buffer is as it was before the frame. */
+static msgsrv_status append_response(msgsrv_call *call, msi_buf *out, const msi_open_frame *open, msgsrv_error *error)
 {
     msgsrv_status status = call->service->append(call, out, error);
     if (status == MSGSRV_OK) {
@@ -36,27 +37,35 @@ msgsrv_status msi_native_append(msgsrv_call *call, msi_buf *out, const msi_open_
     return status;
 }
 
-/* Writes head metadata, the response and the status of a call. false without memory. */
-static bool write_end(msgsrv_call *call, const msi_final *final, msi_buf *out)
+bool msi_native_answer(msgsrv_call *call, const msi_final *final, msi_buf *out)
 {
     uint64_t id = call->node.id;
-    bool whole = !atomic_load(&call->cancelled) && call->head.count;
-    if (whole && !msi_head_put(out, id, &call->head))
-        return false;
     if (final->code != MSGSRV_OK)
         return msi_end_put(out, id, final);
     msi_open_frame open;
     size_t hint = atomic_load_explicit(&call->method->answer_size, memory_order_relaxed);
-    if (!msi_end_open(out, id, final, hint, &open))
+    bool opened = call->plain_answer ? msi_plain_open(out, call->plain_answer, hint, &open)
+                                     : msi_end_open(out, id, final, hint, &open);
+    if (!opened)
         return false;
     msgsrv_error error;
-    msgsrv_status status = msi_native_append(call, out, &open, &error);
+    msgsrv_status status = append_response(call, out, &open, &error);
     if (status == MSGSRV_OK)
         return true;
     msi_log_line(&call->host->loop->log, MSGSRV_LOG_ERROR, "%s: the response cannot be sent: %s",
                  call->description->path, error.text);
-    msi_final instead = {msi_native_failure(status), error.text, final->trailer};
-    return msi_end_put(out, id, &instead);
+    /* A limit or memory, or else a handler's mistake. */
+    msgsrv_status code = status == MSGSRV_RESOURCE_EXHAUSTED ? status : MSGSRV_INTERNAL;
+    return msi_end_put(out, id, &(msi_final){code, error.text, final->trailer});
+}
+
+/* Writes head metadata, the response and the status of a call. false without memory. */
+static bool write_end(msgsrv_call *call, const msi_final *final, msi_buf *out)
+{
+    bool whole = !atomic_load(&call->cancelled) && call->head.count;
+    if (whole && !msi_head_put(out, call->node.id, &call->head))
+        return false;
+    return msi_native_answer(call, final, out);
 }
 
 static void end(msgsrv_call *call, const msi_final *final)

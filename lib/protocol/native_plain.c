@@ -3,26 +3,7 @@
  * Plain messages: each gets exactly one answer, in the order in which they came. An answer that is ready before an earlier one waits in its
  * call; both their number and their bytes are bounded by no longer reading.
  */
-#include "base/error.h"
 #include "protocol/native_server.h"
-
-/* Writes an answer: the bound field, or for a failure an End without an id. false without memory. */
-static bool write_answer(msgsrv_call *call, const msi_final *final, msi_buf *out)
-{
-    if (final->code != MSGSRV_OK)
-        return msi_end_put(out, 0, final);
-    msi_open_frame open;
-    size_t hint = atomic_load_explicit(&call->method->answer_size, memory_order_relaxed);
-    if (!msi_plain_open(out, call->plain_answer, hint, &open))
-        return false;
-    msgsrv_error error;
-    msgsrv_status status = msi_native_append(call, out, &open, &error);
-    if (status == MSGSRV_OK)
-        return true;
-    msi_log_line(&call->host->loop->log, MSGSRV_LOG_ERROR, "%s: the response cannot be sent: %s",
-                 call->description->path, error.text);
-    return msi_end_put(out, 0, &(msi_final){msi_native_failure(status), error.text, NULL});
-}
 
 static void unlist(msi_native_session *session, msgsrv_call *call)
 {
@@ -50,7 +31,7 @@ static void write_finished(msi_native_session *session)
 /* Ready before an earlier one: its answer waits. */
 static void finish_early(msi_native_session *session, msgsrv_call *call, const msi_final *final)
 {
-    if (!write_answer(call, final, &call->answer)) {
+    if (!msi_native_answer(call, final, &call->answer)) {
         unlist(session, call);
         msi_conn_close(session->conn, MSI_CLOSE_MEMORY);
         return;
@@ -76,7 +57,7 @@ static void end(msgsrv_call *call, const msi_final *final)
         unlist(session, call);
         msi_buf *out = msi_native_out(session);
         if (out)
-            msi_native_put(session, write_answer(call, &bare, out));
+            msi_native_put(session, msi_native_answer(call, &bare, out));
         if (!session->ended)
             write_finished(session);
         if (session->plain_calls < config->plain_max_calls && session->plain_bytes < config->plain_max_bytes)

@@ -63,13 +63,10 @@ void msi_native_settled(msi_native_session *session);
 msi_buf *msi_native_out(msi_native_session *session);
 void msi_native_put(msi_native_session *session, bool written);
 
-/* Appends a call's response to an open frame and closes it. On failure the buffer is as it was before the frame. */
-msgsrv_status msi_native_append(msgsrv_call *call, msi_buf *out, const msi_open_frame *open, msgsrv_error *error);
-
-/* What a call ends with whose response cannot be sent: a limit or memory, or else a handler's mistake. */
-static inline msgsrv_status msi_native_failure(msgsrv_status status)
-{
-    return status == MSGSRV_RESOURCE_EXHAUSTED ? status : MSGSRV_INTERNAL;
-}
+/*
+ * Writes a call's answer: its response, in the bound field for a plain message and in an End for a framed one; or for a failure an End, which for a
+ * plain message (whose id is 0) has no id. false without memory.
+ */
+bool msi_native_answer(msgsrv_call *call, const msi_final *final, msi_buf *out);
 
 #endif
