@@ -71,6 +71,9 @@ typedef struct msgsrv_call_options {
 
     msgsrv_metadata_set *head; /**< For synchronous calls: receives the head metadata, replacing what the set held. Optional. */
     msgsrv_metadata_set *trailer; /**< The same for the trailer. Optional. */
+
+    uint32_t receive_items; /**< Of a stream: messages that the server may send ahead of our handling them; default 64, 1 to 1,000,000. */
+    uint32_t receive_bytes; /**< The same in bytes; default 256 KiB, 1 to 64 MiB. The last message may pass it. */
 } msgsrv_call_options;
 
 /** How an asynchronous call ended, beside its typed response. Valid during the callback. */

@@ -18,11 +18,16 @@
 #include <msgsrv/bytes.h>
 #include <msgsrv/call.h>
 #include <msgsrv/client.h>
+#include <msgsrv/interceptor.h>
+#include <msgsrv/json.h>
 #include <msgsrv/log.h>
 #include <msgsrv/metadata.h>
+#include <msgsrv/schema.h>
 #include <msgsrv/server.h>
+#include <msgsrv/services.h>
 #include <msgsrv/stats.h>
 #include <msgsrv/status.h>
+#include <msgsrv/stream.h>
 #include <msgsrv/version.h>
 
 #endif

@@ -76,6 +76,15 @@ typedef struct msgsrv_server_options {
      */
     void (*on_stopped)(msgsrv_server *server, void *ctx);
     void *on_stopped_ctx; /**< Its context. */
+
+    uint32_t max_stream_output; /**< Bytes of one stream that may wait for the socket before its sends are refused; default 256 KiB,
+                                     4 KiB to 64 MiB. */
+    uint32_t max_unread; /**< Bytes of a connection's streams that wait to be handled (paused streams); default 16 MiB, 4 KiB to 1 GiB.
+                              The call that would pass it ends #MSGSRV_RESOURCE_EXHAUSTED. */
+
+    bool no_info;       /**< Without the built-in msgsrv.info.v1.Info (msgsrv/services.h). */
+    bool no_health;     /**< Without the built-in grpc.health.v1.Health. */
+    bool no_reflection; /**< Without the built-in grpc.reflection.v1 and v1alpha. */
 } msgsrv_server_options;
 
 MSGSRV_BEGIN_DECLS
@@ -167,6 +176,18 @@ MSGSRV_API void msgsrv_server_drain(msgsrv_server *server, uint32_t grace_ms);
  * Stops now: open calls are cancelled, connections closed. Returns at once. Async-signal-safe; any thread.
  */
 MSGSRV_API void msgsrv_server_stop(msgsrv_server *server);
+
+/**
+ * Whether a drain or a stop has begun. Any thread.
+ */
+MSGSRV_API bool msgsrv_server_draining(const msgsrv_server *server);
+
+/**
+ * The options that are in force, defaults filled in. Any thread.
+ *
+ * @param[out] options  the caller's; `size` as its comment says, the rest is filled
+ */
+MSGSRV_API void msgsrv_server_get_options(const msgsrv_server *server, msgsrv_server_options *options);
 
 /**
  * A snapshot of what the server counts. Any thread; takes no lock that a call waits for.

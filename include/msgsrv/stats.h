@@ -32,7 +32,10 @@
     X(WORKERS, "workers")                   /* a blocking call over worker_queue */             \
     X(DECODE, "decode")                     /* a request that does not decode */                \
     X(METHOD, "method")                     /* an unknown or unimplemented method */            \
-    X(DRAINING, "draining")                 /* a call that came after the GoAway */
+    X(DRAINING, "draining")                 /* a call that came after the GoAway */             \
+    X(CREDIT, "credit")                     /* a stream's message beyond its credit */          \
+    X(UNREAD, "unread")                     /* a stream's message over max_unread */            \
+    X(HALF_CLOSED, "half_closed")           /* a message after the client had finished */
 
 /* clang-format off */
 /** Indices of msgsrv_stats::refused. New ones are added at the end. */
@@ -69,6 +72,13 @@ typedef struct msgsrv_stats {
     uint64_t loop_latency_last_us; /**< Gauge: how late a loop's last one-second tick was, µs; the worst of the loops. */
     uint64_t loop_latency_max_us;          /**< The worst of all ticks, µs. */
     uint64_t refused[MSGSRV_REFUSAL_ROOM]; /**< By #msgsrv_refusal. */
+    uint64_t uptime_ms;                    /**< Since the start; 0 before. */
+    uint64_t streams_open;                 /**< Gauge: of calls_open, those that stream. */
+    uint64_t items_received;               /**< Messages of streams. */
+    uint64_t items_sent;                   /**< The same, accepted from handlers. */
+    uint64_t sends_refused;                /**< How often a send was refused with #MSGSRV_AGAIN. */
+    uint64_t stream_input_items;           /**< Gauge: messages of streams that wait to be handled. */
+    uint64_t stream_input_bytes;           /**< Gauge: their bytes. */
 } msgsrv_stats;
 
 MSGSRV_BEGIN_DECLS
