@@ -63,7 +63,7 @@ static msgsrv_status offer_one_reflection(builtin_services *all, const msgsrv_se
     if (*registered || has_service(all->server, service->name))
         return MSGSRV_OK;
     if (!all->reflection)
-        all->reflection = msi_reflection_new(all->server);
+        all->reflection = msi_reflection_new();
     if (!all->reflection)
         return msi_services_no_memory(error);
     msgsrv_status status = msgsrv_server_register(all->server, service, "", all->reflection, error);
@@ -123,7 +123,7 @@ static msgsrv_status make_ready(builtin_services *all, msgsrv_error *error)
     if (status == MSGSRV_OK && all->info)
         status = msi_info_ready(all->info, all->schema, error);
     if (status == MSGSRV_OK && all->reflection)
-        status = msi_reflection_ready(all->reflection, all->schema, error);
+        status = msi_reflection_ready(all->reflection, all->server, all->schema, error);
     if (status == MSGSRV_OK && all->health)
         status = msi_health_ready(all->health, error);
     return status;

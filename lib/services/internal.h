@@ -45,8 +45,9 @@ void msi_info_free(msi_info *info);
 typedef struct msi_reflection msi_reflection;
 extern const msgsrv_service msi_reflection_v1;
 extern const msgsrv_service msi_reflection_v1alpha;
-msi_reflection *msi_reflection_new(msgsrv_server *server);
-msgsrv_status msi_reflection_ready(msi_reflection *reflection, const msgsrv_schema *schema, msgsrv_error *error);
+msi_reflection *msi_reflection_new(void);
+msgsrv_status msi_reflection_ready(msi_reflection *reflection, const msgsrv_server *server, const msgsrv_schema *schema,
+                                   msgsrv_error *error);
 void msi_reflection_free(msi_reflection *reflection);
 
 /* The built-in health service of a server's services; NULL without one. */
