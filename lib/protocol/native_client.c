@@ -24,11 +24,11 @@ struct msi_client_session {
     struct msi_client_calls open; /* by ascending id */
     uint64_t last_id;
     msi_outlet outlet; /* where streams send */
-    bool spoke;       /* something was written */
-    bool heard;       /* the server has sent something that makes sense */
-    bool leaving;     /* it takes no more calls */
-    bool goaway;      /* because GoAway has come */
-    bool silent;      /* closed by the client: nothing is reported */
+    bool spoke;        /* something was written */
+    bool heard;        /* the server has sent something that makes sense */
+    bool leaving;      /* it takes no more calls */
+    bool goaway;       /* because GoAway has come */
+    bool silent;       /* closed by the client: nothing is reported */
     char reason[MSGSRV_ERROR_TEXT];
 };
 

@@ -105,7 +105,7 @@ struct msgsrv_client {
     uint64_t progress;         /* callbacks called and waiters served */
     _Atomic(pthread_t) driver; /* of a private loop: the thread that drives it; 0: none (glibc has no thread 0) */
     atomic_uint_fast64_t next_handle;
-    atomic_uint open;     /* calls that have not ended */
+    atomic_uint open; /* calls that have not ended */
     TAILQ_HEAD(msi_kept_list, msi_client_entry) kept;
     msi_interceptors interceptors;
     pthread_mutex_t lock; /* guards waiters of a threaded client */

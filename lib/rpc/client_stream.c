@@ -199,8 +199,9 @@ static msgsrv_status check_open(msgsrv_client *client, const msgsrv_method *meth
         return msi_error(error, MSGSRV_INVALID_ARGUMENT, "the closure is NULL or over %u bytes",
                          MSGSRV_STREAM_CLOSURE_SIZE);
     if (events && stream && client->kind == MSI_CLIENT_THREAD)
-        return msi_error(error, MSGSRV_INVALID_ARGUMENT,
-                         "the stream of a client with a thread of its own may end before this returns: take it from BEGIN");
+        return msi_error(
+            error, MSGSRV_INVALID_ARGUMENT,
+            "the stream of a client with a thread of its own may end before this returns: take it from BEGIN");
     if (!events && !stream)
         return msi_error(error, MSGSRV_INVALID_ARGUMENT, "a synchronous stream needs a place to be put");
     if (!events)

@@ -56,8 +56,8 @@ static uint32_t never_is_zero(uint32_t ms)
 msgsrv_status msi_server_take_options(msgsrv_server *server, const msgsrv_server_options *options, msgsrv_error *error)
 {
     msgsrv_server_options *o = &server->options;
-    msgsrv_status status =
-        msi_options_copy(o, sizeof *o, MSI_SERVER_OPTIONS_FIRST_SIZE, options, options ? options->size : 0, "msgsrv_server_options", error);
+    msgsrv_status status = msi_options_copy(o, sizeof *o, MSI_SERVER_OPTIONS_FIRST_SIZE, options,
+                                            options ? options->size : 0, "msgsrv_server_options", error);
     if (status == MSGSRV_OK)
         status = check(o, error);
     if (status)
