@@ -146,7 +146,7 @@ MSGSRV_API void *msgsrv_call_alloc(msgsrv_call *call, size_t size);
  * connection or even the server is gone. A handler that holds and returns anything else, or returns #MSGSRV_DEFERRED without a
  * hold, is answered #MSGSRV_INTERNAL and logged; the hold must be consumed all the same.
  *
- * @param call  the handler's; a second hold of the same call is NULL and logged
+ * @param call  the handler's; a second hold of the same call, or one of a streaming call, is NULL and logged
  * @return the hold, or NULL without memory
  */
 MSGSRV_API msgsrv_held *msgsrv_call_hold(msgsrv_call *call);

@@ -24,6 +24,12 @@ void msi_counters_add(const msi_counters *counters, msgsrv_stats *stats)
     ADD(input_buffered_bytes);
     ADD(output_buffered_bytes);
     ADD(reads_paused);
+    ADD(streams_open);
+    ADD(items_received);
+    ADD(items_sent);
+    ADD(sends_refused);
+    ADD(stream_input_items);
+    ADD(stream_input_bytes);
 #undef ADD
     for (size_t i = 0; i < MSGSRV_STATUS_COUNT; i++)
         stats->calls_ended[i] += msi_counter_get(&counters->calls_ended[i]);

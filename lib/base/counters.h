@@ -29,6 +29,12 @@ typedef struct msi_counters {
     msi_counter loop_latency_last_us;
     msi_counter loop_latency_max_us;
     msi_counter refused[MSGSRV_REFUSAL_COUNT];
+    msi_counter streams_open;
+    msi_counter items_received;
+    msi_counter items_sent;
+    msi_counter sends_refused;
+    msi_counter stream_input_items;
+    msi_counter stream_input_bytes;
 } msi_counters;
 
 static inline uint64_t msi_counter_get(const msi_counter *counter)

@@ -2,6 +2,7 @@
 /* The call's states. Everything but what call/held.c does runs on the loop's thread. */
 #include "call/call.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -133,6 +134,8 @@ static void release(msgsrv_call *call)
         free(block);
     }
     drop_children(call);
+    msgsrv_stream_unref(call->stream);
+    free(call->intercepted);
     msi_metadata_clear(&call->received);
     msi_metadata_clear(&call->head);
     msi_metadata_clear(&call->trailer);
@@ -174,13 +177,31 @@ void msi_call_park(msgsrv_call *call)
         msi_call_cancel(call, MSGSRV_RESOURCE_EXHAUSTED, "the server has no memory");
 }
 
+static void cancel_children(msgsrv_call *call);
+
+/* The stream is told last; until then it holds the call. */
+static void end_stream(msgsrv_call *call, const char *message)
+{
+    if (message && message != call->text)
+        snprintf(call->text, sizeof call->text, "%s", message);
+    else if (!message)
+        call->text[0] = '\0';
+    msi_stream_over(call->stream, false);
+    cancel_children(call);
+    msi_call_ref(call);
+    msi_stream_close_soon(call->stream, call->in_api);
+}
+
 void msi_call_end(msgsrv_call *call, msgsrv_status code, const char *message)
 {
     if (call->ended)
         return;
     call->ended = true;
+    call->outcome = code;
     if (call->has_timer)
         event_del(&call->timer);
+    if (call->stream)
+        call->stream->finished = true;
     if (call->session) {
         /* Of a cancelled call the handler may still be at work on its metadata, on another thread. */
         bool whole = !atomic_load(&call->cancelled) && call->trailer.count;
@@ -191,6 +212,10 @@ void msi_call_end(msgsrv_call *call, msgsrv_status code, const char *message)
     msi_counters *counters = &call->host->loop->counters;
     msi_uncount(&counters->calls_open, 1);
     msi_count(&counters->calls_ended[code], 1);
+    if (call->intercepted)
+        msi_call_intercept_end(call, code, message);
+    if (call->stream)
+        end_stream(call, message);
     msi_call_unref(call);
 }
 
@@ -254,6 +279,8 @@ void msi_call_cancel(msgsrv_call *call, msgsrv_status reason, const char *messag
 
 void msi_call_leave(msgsrv_call *call)
 {
+    if (call->stream)
+        msi_stream_detach(call->stream);
     call->session = NULL;
     cancel(call, MSGSRV_UNAVAILABLE, MSGSRV_CANCELLED, NULL);
 }
@@ -324,6 +351,8 @@ const msgsrv_metadata_set *msgsrv_call_metadata(const msgsrv_call *call)
 
 msgsrv_status msgsrv_call_add_head(msgsrv_call *call, msgsrv_metadata entry, msgsrv_error *error)
 {
+    if (call->head_sent)
+        return msi_error(error, MSGSRV_FAILED_PRECONDITION, "the head has gone out with the first message");
     return msi_metadata_add(&call->head, &entry, call->max_metadata, error);
 }
 

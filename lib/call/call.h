@@ -25,6 +25,8 @@
 #include "base/idmap.h"
 #include "base/metadata.h"
 #include "base/workers.h"
+#include "call/intercept.h"
+#include "call/stream.h"
 #include "net/conn.h"
 #include "schema/codec.h"
 #include "wire/frame.h"
@@ -60,6 +62,8 @@ typedef struct msi_service_ops {
     msi_method *(*find)(void *services, const uint8_t *path, size_t size);
     /* Decodes the request and has it answered: ends or parks the call, now or through a worker. `body` is valid during the call. */
     void (*begin)(msgsrv_call *call, msi_view body);
+    /* Tells a streaming call's stream an event; for msi_stream_owner. */
+    void (*event)(msgsrv_call *call, msgsrv_stream_event event, const void *in, void *out);
     /* Appends the response's encoding. On failure nothing was appended, and the error says why. */
     msgsrv_status (*append)(msgsrv_call *call, msi_buf *out, msgsrv_error *error);
     /* Releases the request; the last thing that happens to a call, on its loop's thread or, if that is gone, on any. */
@@ -73,6 +77,7 @@ typedef struct msi_call_host {
     void *services; /* for service->find */
     /* A connection of this loop has closed; a protocol calls it from its msi_conn_ops.closed, last but for letting go of its calls. */
     void (*connection_closed)(struct msi_call_host *host, const msi_conn *conn, msi_close why);
+    const msi_interceptors *interceptors;
     struct msi_workers **workers; /* made when first needed; shared by the server's loops */
     uint32_t max_message;
     uint32_t max_metadata;
@@ -115,12 +120,16 @@ struct msgsrv_call {
     msi_method *method;
     void *request;
     void *response;
+    msgsrv_stream *stream; /* of a streaming call */
+    msi_intercepted *intercepted;
     size_t room;       /* bytes behind the struct, for request and response */
     uint64_t deadline; /* a moment; 0: none */
     msi_address peer;
     uint32_t plain_answer; /* the native protocol's: the field that answers a plain message; 0 for a framed call */
     uint32_t refs;
     bool ended;
+    bool head_sent; /* or what comes behind it */
+    bool in_api;    /* the program is in a function of its stream's, outside of the loop's callbacks or events */
     bool parked;
     bool running;    /* its handler is on the loop's stack */
     bool on_pool;    /* its handler runs on, or waits for, a worker */
@@ -132,6 +141,7 @@ struct msgsrv_call {
     bool has_text;
     bool has_timer;
     bool encoded;                 /* the response is in held.body */
+    msgsrv_status outcome;        /* the final status */
     atomic_int cancelled;         /* the reason, once it was cancelled */
     msgsrv_status handler_status; /* what a worker's handler returned */
     msi_work work;
@@ -153,6 +163,19 @@ struct msgsrv_call {
 /* Sets up and releases what a loop's calls share. */
 void msi_call_host_init(msi_call_host *host, msi_loop *loop, const msi_service_ops *service, void *services);
 void msi_call_host_release(msi_call_host *host);
+
+/* Whether messages flow in a direction of a method as a stream. */
+static inline bool msi_streams_requests(const msgsrv_method *method)
+{
+    return method->kind == MSGSRV_CLIENT_STREAMING || method->kind == MSGSRV_BIDI_STREAMING;
+}
+static inline bool msi_streams_responses(const msgsrv_method *method)
+{
+    return method->kind == MSGSRV_SERVER_STREAMING || method->kind == MSGSRV_BIDI_STREAMING;
+}
+
+/* Makes a streaming call's stream, on the outlet of its session. false without memory. */
+bool msi_call_add_stream(msgsrv_call *call, msi_outlet *outlet);
 
 /* A new call with one reference, the loop's; NULL without memory. */
 msgsrv_call *msi_call_new(msi_call_host *host, msi_method *method, const msi_call_protocol *protocol, void *session,

@@ -83,6 +83,11 @@ static msgsrv_status hand_over(msgsrv_held *held)
 
 msgsrv_held *msgsrv_call_hold(msgsrv_call *call)
 {
+    if (call->stream) {
+        msi_log_line(&call->host->loop->log, MSGSRV_LOG_ERROR, "%s: a streaming call cannot be held; keep its stream",
+                     call->description->path);
+        return NULL;
+    }
     if (call->hold_taken) {
         msi_log_line(&call->host->loop->log, MSGSRV_LOG_ERROR, "%s: held twice", call->description->path);
         return NULL;

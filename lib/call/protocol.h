@@ -26,6 +26,8 @@ typedef struct msi_protocol_config {
     uint32_t pings_per_second; /* MSGSRV_NONE: no limit; the next two likewise */
     uint32_t ping_burst;
     uint32_t idle_frames_per_second;
+    uint32_t max_stream_output;
+    uint32_t max_unread;
     uint32_t plain_max_calls;
     uint32_t plain_max_bytes;
     uint32_t plain_timeout_ms; /* 0: none */

@@ -399,11 +399,11 @@ void msi_conn_write_failed(msi_conn *conn)
 bool msi_conn_over(msi_conn *conn)
 {
     msi_loop *loop = conn->loop;
-    size_t collected = loop->out_owner == conn ? loop->out.len : 0;
-    if (conn->waiting + collected <= conn->limits->max_output)
+    size_t limit = conn->limits->max_output + conn->excess;
+    if (conn->waiting + (loop->out_owner == conn ? loop->out.len : 0) <= limit)
         return false;
     conn->io->flush(conn);
-    if (!conn->closed && conn->waiting > conn->limits->max_output)
+    if (!conn->closed && conn->waiting > limit)
         conn->over = true;
     return conn->over && !conn->closed;
 }
@@ -465,11 +465,16 @@ void msi_conn_flushed(msi_conn *conn, bool progress)
         if (conn->finishing && !conn->shut)
             shut(conn);
     }
-    if (!conn->closed && conn->over && conn->waiting <= conn->limits->max_output / 2) {
+    if (conn->closed || conn->waiting > conn->limits->max_output / 2)
+        return;
+    conn->excess = 0;
+    if (conn->over && conn->ops->drained) {
         conn->over = false;
-        if (conn->ops->drained)
-            conn->ops->drained(conn);
+        conn->ops->drained(conn);
     }
+    conn->over = false;
+    if (!conn->closed && conn->ops->progress)
+        conn->ops->progress(conn);
 }
 
 void msi_conn_finish(msi_conn *conn)

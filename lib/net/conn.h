@@ -39,6 +39,8 @@ typedef struct msi_conn_ops {
     void (*eof)(struct msi_conn *conn, size_t unfinished);
     /* The backlog has fallen to half the limit, after msi_conn_over() had said that it was over it. Optional. */
     void (*drained)(struct msi_conn *conn);
+    /* Output was sent, and less than half the limit waits; called often. Optional. */
+    void (*progress)(struct msi_conn *conn);
     /* The socket takes no more output; what the peer sent is still handed over. Optional. */
     void (*write_failed)(struct msi_conn *conn);
     /* The connection is over; called exactly once, also for msi_conn_close(). The socket is closed already. */
@@ -91,6 +93,7 @@ typedef struct msi_conn {
     size_t skip;          /* bytes to throw away before the next frame */
     uint64_t sent;        /* bytes that the kernel has taken, in all */
     size_t waiting;       /* bytes in the bufferevent's output, as counted in the stats */
+    size_t excess;        /* how far the owner went over max_output without that being a reason to stop reading */
     size_t frame_seen;    /* bytes of the unfinished frame that were looked at already */
     uint32_t frame_bytes; /* progress of the unfinished frame since frame_due was set */
     uint32_t lingered;    /* bytes thrown away since the end of output */
@@ -149,6 +152,18 @@ bool msi_conn_out_end(msi_conn *conn);
 
 /* Whether more than max_output waits; sends first what can be sent. Later `drained` is called. */
 bool msi_conn_over(msi_conn *conn);
+
+/* Bytes that are collected or wait for the socket. */
+static inline size_t msi_conn_backlog(const msi_conn *conn)
+{
+    return conn->waiting + (conn->loop->out_owner == conn ? conn->loop->out.len : 0);
+}
+
+/* The place in the stream of output where the next byte will be, counted as `sent` is. */
+static inline uint64_t msi_conn_written(const msi_conn *conn)
+{
+    return conn->sent + msi_conn_backlog(conn);
+}
 
 /* Whether output is still taken. */
 static inline bool msi_conn_open(const msi_conn *conn)

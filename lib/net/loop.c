@@ -54,8 +54,10 @@ msi_loop *msi_loop_enter(msi_loop *loop)
 {
     msi_loop *before = msi_loop_current;
     msi_loop_current = loop;
-    if (loop->depth++ == 0)
+    if (loop->depth++ == 0) {
         loop->now = 0;
+        loop->turn++;
+    }
     return before;
 }
 
@@ -91,6 +93,64 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
     msi_loop *loop = arg;
     loop->turn_active = false;
     msi_loop *before = msi_loop_enter(loop);
+    msi_loop_leave(loop, before);
+}
+
+/* A timer, because what is made active is run before the loop looks at its descriptors again. */
+static void want_task_event(msi_loop *loop)
+{
+    if (event_add(loop->task_event, &(struct timeval){0}) != 0)
+        event_active(loop->task_event, EV_TIMEOUT, 0);
+}
+
+void msi_loop_defer(msi_loop *loop, msi_task *task)
+{
+    if (task->queued)
+        return;
+    if (TAILQ_EMPTY(&loop->tasks))
+        want_task_event(loop);
+    task->queued = true;
+    TAILQ_INSERT_TAIL(&loop->tasks, task, next);
+}
+
+void msi_loop_undefer(msi_loop *loop, msi_task *task)
+{
+    if (task->queued)
+        TAILQ_REMOVE(&loop->tasks, task, next);
+    task->queued = false;
+}
+
+static bool run_task(msi_loop *loop)
+{
+    msi_task *task = TAILQ_FIRST(&loop->tasks);
+    if (!task)
+        return false;
+    TAILQ_REMOVE(&loop->tasks, task, next);
+    task->queued = false;
+    task->run(task);
+    return true;
+}
+
+void msi_loop_run_tasks(msi_loop *loop)
+{
+    while (run_task(loop))
+        continue;
+}
+
+static void on_tasks(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    msi_loop *loop = arg;
+    size_t count = 0;
+    const msi_task *task;
+    TAILQ_FOREACH(task, &loop->tasks, next)
+    count++;
+    msi_loop *before = msi_loop_enter(loop);
+    while (count-- && run_task(loop))
+        continue;
+    if (!TAILQ_EMPTY(&loop->tasks))
+        want_task_event(loop);
     msi_loop_leave(loop, before);
 }
 
@@ -155,12 +215,12 @@ static struct event_base *make_base(void)
 
 static void release_events(msi_loop *loop)
 {
-    struct event *events[] = {loop->wake_event, loop->turn_event, loop->tick_event};
+    struct event *events[] = {loop->wake_event, loop->turn_event, loop->tick_event, loop->task_event};
     for (size_t i = 0; i < sizeof events / sizeof *events; i++) {
         if (events[i])
             event_free(events[i]);
     }
-    loop->wake_event = loop->turn_event = loop->tick_event = NULL;
+    loop->wake_event = loop->turn_event = loop->tick_event = loop->task_event = NULL;
 }
 
 static void release_base(msi_loop *loop)
@@ -179,7 +239,9 @@ static bool make_events(msi_loop *loop)
     loop->wake_event = event_new(loop->base, msi_mailbox_fd(loop->mailbox), EV_READ | EV_PERSIST, on_wake, loop);
     loop->turn_event = event_new(loop->base, -1, 0, on_turn, loop);
     loop->tick_event = event_new(loop->base, -1, 0, on_tick, loop);
-    return loop->wake_event && loop->turn_event && loop->tick_event && event_add(loop->wake_event, NULL) == 0;
+    loop->task_event = event_new(loop->base, -1, 0, on_tasks, loop);
+    return loop->wake_event && loop->turn_event && loop->tick_event && loop->task_event &&
+           event_add(loop->wake_event, NULL) == 0;
 }
 
 msgsrv_status msi_loop_init(msi_loop *loop, struct event_base *base, msi_log log, msgsrv_error *error)
@@ -187,6 +249,7 @@ msgsrv_status msi_loop_init(msi_loop *loop, struct event_base *base, msi_log log
     *loop = (msi_loop){.base = base, .owns_base = !base, .log = log};
     TAILQ_INIT(&loop->dirty);
     TAILQ_INIT(&loop->conns);
+    TAILQ_INIT(&loop->tasks);
     if (!base)
         loop->base = make_base();
     loop->mailbox = loop->base ? msi_mailbox_new() : NULL;

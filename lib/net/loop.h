@@ -19,6 +19,13 @@
 
 struct msi_conn;
 
+/* Work for the loop's next turn, embedded in what it is about. Tasks that are queued meanwhile wait for the turn after. */
+typedef struct msi_task {
+    TAILQ_ENTRY(msi_task) next;
+    void (*run)(struct msi_task *task); /* in a bracket; the task may be gone afterwards */
+    bool queued;
+} msi_task;
+
 typedef struct msi_loop {
     struct event_base *base;
     bool owns_base;
@@ -27,10 +34,14 @@ typedef struct msi_loop {
     bool tick_active; /* the tick timer is set */
     bool work_left;   /* the owner's: before_leave has more to do */
     bool in_read;     /* the receive buffer is in use */
+    bool freeing;     /* the owner is being freed inside a callback: what ends is told at once */
+    unsigned turn;    /* counts outermost brackets */
     msi_mailbox *mailbox;
     struct event *wake_event; /* the mailbox has something */
     struct event *turn_event; /* collected output waits, and we are outside of our brackets */
     struct event *tick_event; /* measures how late the loop is */
+    struct event *task_event; /* there are tasks */
+    TAILQ_HEAD(msi_task_list, msi_task) tasks;
     uint64_t tick_due;
     uint64_t now;      /* of this bracket; 0: not looked at yet */
     uint8_t *recv_buf; /* MSI_RECV_SIZE behind room for MSI_STASH_SMALL; made by the first read */
@@ -66,6 +77,13 @@ msi_loop *msi_loop_enter(msi_loop *loop);
 
 /* Closes it. When it was the outermost, the loop may be gone afterwards. */
 void msi_loop_leave(msi_loop *loop, msi_loop *before);
+
+/* Has a task run in the loop's next turn; one that is queued already stays where it is. And takes one back. */
+void msi_loop_defer(msi_loop *loop, msi_task *task);
+void msi_loop_undefer(msi_loop *loop, msi_task *task);
+
+/* Runs tasks until there are none; in a bracket, of a loop that does not run (any more). */
+void msi_loop_run_tasks(msi_loop *loop);
 
 /* Sees to it that leaving a bracket comes soon, when we are outside of any. */
 void msi_loop_want_turn(msi_loop *loop);

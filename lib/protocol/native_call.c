@@ -40,7 +40,7 @@ static msgsrv_status append_response(msgsrv_call *call, msi_buf *out, const msi_
 bool msi_native_answer(msgsrv_call *call, const msi_final *final, msi_buf *out)
 {
     uint64_t id = call->node.id;
-    if (final->code != MSGSRV_OK)
+    if (final->code != MSGSRV_OK || msi_streams_responses(call->description))
         return msi_end_put(out, id, final);
     msi_open_frame open;
     size_t hint = atomic_load_explicit(&call->method->answer_size, memory_order_relaxed);
@@ -62,7 +62,7 @@ bool msi_native_answer(msgsrv_call *call, const msi_final *final, msi_buf *out)
 /* Writes head metadata, the response and the status of a call. false without memory. */
 static bool write_end(msgsrv_call *call, const msi_final *final, msi_buf *out)
 {
-    bool whole = !atomic_load(&call->cancelled) && call->head.count;
+    bool whole = !atomic_load(&call->cancelled) && !call->head_sent && call->head.count;
     if (whole && !msi_head_put(out, call->node.id, &call->head))
         return false;
     return msi_native_answer(call, final, out);
@@ -154,12 +154,27 @@ static bool refused(msi_native_session *session, const msi_frame *frame, const m
         msgsrv_error unknown; /* which sees to a name that is cut inside a character */
         (void)msi_error(&unknown, MSGSRV_UNIMPLEMENTED, "unknown method %.*s", shown, (const char *)frame->method.data);
         msi_native_refuse(session, frame->id, MSGSRV_REFUSED_METHOD, MSGSRV_UNIMPLEMENTED, unknown.text);
-    } else if (frame->streaming) {
-        snprintf(text, sizeof text, "%s is unary, not streaming", method->description->path);
+    } else if (frame->streaming != msi_streams_requests(method->description)) {
+        static const char *const kinds[] = {"unary", "client-streaming", "server-streaming", "bidirectional"};
+        snprintf(text, sizeof text, "%s is %s, but the call is marked as %s", method->description->path,
+                 kinds[method->description->kind], frame->streaming ? "streaming" : "not streaming");
         msi_native_refuse(session, frame->id, MSGSRV_REFUSED_STREAMING, MSGSRV_UNIMPLEMENTED, text);
     } else {
         return false;
     }
+    return true;
+}
+
+/* The stream begins with what the client grants it. */
+static bool add_stream(msi_native_session *session, msgsrv_call *call, const msi_frame *frame)
+{
+    if (!msi_call_add_stream(call, &session->outlet))
+        return false;
+    msi_stream_flow *send = &call->stream->send;
+    if (frame->has_credit)
+        send->items = frame->credit < INT32_MAX ? frame->credit : INT32_MAX;
+    if (frame->has_credit_bytes)
+        send->bytes = frame->credit_bytes < INT32_MAX ? frame->credit_bytes : INT32_MAX;
     return true;
 }
 
@@ -179,6 +194,10 @@ void msi_native_begin(msi_native_session *session, const msi_frame *frame)
         call->deadline = msi_after(msi_loop_now(session->host->loop), frame->timeout_ms);
     TAILQ_INSERT_TAIL(&session->calls, call, open);
     session->open_calls++;
+    if (method->description->kind != MSGSRV_UNARY && !add_stream(session, call, frame)) {
+        msi_call_end(call, MSGSRV_RESOURCE_EXHAUSTED, "the server has no memory");
+        return;
+    }
     if (frame->metadata_count) {
         msgsrv_error error;
         msgsrv_status status = take_metadata(session, frame, &call->received, &error);

@@ -13,6 +13,7 @@
 #include "base/container.h"
 #include "base/error.h"
 #include "base/limits.h"
+#include "protocol/native_stream.h"
 
 struct msi_client_session {
     msi_conn *conn;
@@ -22,15 +23,15 @@ struct msi_client_session {
     msi_idmap ids;
     struct msi_client_calls open; /* by ascending id */
     uint64_t last_id;
-    uint64_t written; /* bytes given to the connection */
-    bool heard;       /* the server has sent something that makes sense */
-    bool leaving;     /* it takes no more calls */
-    bool goaway;      /* because GoAway has come */
-    bool silent;      /* closed by the client: nothing is reported */
+    msi_outlet outlet; /* where streams send */
+    bool spoke;        /* something was written */
+    bool heard;        /* the server has sent something that makes sense */
+    bool leaving;      /* it takes no more calls */
+    bool goaway;       /* because GoAway has come */
+    bool silent;       /* closed by the client: nothing is reported */
     char reason[MSGSRV_ERROR_TEXT];
 };
 
-/* Output, counted so that each call knows where in the stream its frame begins. */
 static msi_buf *begin_put(msi_client_session *session, size_t *before)
 {
     msi_buf *out = msi_conn_out_begin(session->conn);
@@ -43,7 +44,7 @@ static bool end_put(msi_client_session *session, msi_buf *out, size_t before, bo
 {
     if (!put)
         out->len = before;
-    session->written += out->len - before;
+    session->spoke = true;
     (void)msi_conn_out_end(session->conn);
     return put;
 }
@@ -59,6 +60,8 @@ static void let_go(msi_client_session *session, msi_client_call *call)
     msi_idmap_remove(&session->ids, &call->node);
     TAILQ_REMOVE(&session->open, call, open);
     call->session = NULL;
+    if (call->stream)
+        msi_stream_detach(call->stream);
 }
 
 /* Ends the connection because of what the server sent. */
@@ -89,6 +92,15 @@ static msgsrv_status take_metadata(msi_client_session *session, const msi_frame 
             return status;
     }
     return MSGSRV_OK;
+}
+
+/* Tells the server of a call that has ended here. */
+static void put_cancel(msi_client_session *session, uint64_t id)
+{
+    size_t before;
+    msi_buf *out = begin_put(session, &before);
+    if (out)
+        (void)end_put(session, out, before, msi_cancel_put(out, id));
 }
 
 static void end_here(msi_client_session *session, msi_client_call *call, msgsrv_status code, const char *text)
@@ -131,10 +143,48 @@ static void on_head(msi_client_session *session, const msi_frame *frame)
     if (status == MSGSRV_OK)
         return;
     end_here(session, call, status, error.text);
-    size_t before;
-    msi_buf *out = begin_put(session, &before);
-    if (out)
-        (void)end_put(session, out, before, msi_cancel_put(out, frame->id));
+    put_cancel(session, frame->id);
+}
+
+/* A message that breaks a rule ends its call, which the server has to be told. */
+static void refuse_item(msi_client_session *session, msi_client_call *call, msgsrv_status code, const char *text)
+{
+    uint64_t id = call->node.id;
+    end_here(session, call, code, text);
+    put_cancel(session, id);
+    finish_if_idle(session);
+}
+
+static void on_item(msi_client_session *session, const msi_frame *frame)
+{
+    msi_client_call *call = call_of(session, frame->id);
+    if (!call)
+        return; /* cancelled or over: discarded */
+    if (!call->streams_responses)
+        refuse_item(session, call, MSGSRV_INTERNAL, "the server sent a message that is not its reply");
+    else if (frame->body.size > session->limits->max_message)
+        refuse_item(session, call, MSGSRV_RESOURCE_EXHAUSTED, "a message is over the message limit");
+    else
+        msi_stream_receive(call->stream, frame->body);
+}
+
+static void on_credit(msi_client_session *session, const msi_frame *frame)
+{
+    msi_client_call *call = call_of(session, frame->id);
+    if (call && call->streams_requests)
+        msi_stream_credit(call->stream, frame->items, frame->bytes);
+}
+
+/* Whether a call that was not taken can go out again: of what a stream has sent, nothing was kept. */
+static bool repeatable(const msi_client_call *call)
+{
+    return !call->stream || call->stream->sent == 0;
+}
+
+static void unavailable(msi_client_session *session, msi_client_call *call, const char *reason)
+{
+    session->events->ended(session->client, call, MSGSRV_UNAVAILABLE, false,
+                           (msi_view){(const uint8_t *)reason, strlen(reason)}, (msi_view){0});
 }
 
 static void on_goaway(msi_client_session *session, const msi_frame *frame)
@@ -155,7 +205,10 @@ static void on_goaway(msi_client_session *session, const msi_frame *frame)
         msi_client_call *next = TAILQ_NEXT(call, open);
         if (call->node.id > frame->last_id) {
             let_go(session, call);
-            session->events->untaken(session->client, call);
+            if (repeatable(call))
+                session->events->untaken(session->client, call);
+            else
+                unavailable(session, call, session->reason);
         }
         call = next;
     }
@@ -180,6 +233,12 @@ static void on_frame(msi_client_session *session, uint32_t number, const msi_fra
     case MSI_FRAME_HEAD:
         on_head(session, frame);
         break;
+    case MSI_FRAME_ITEM:
+        on_item(session, frame);
+        break;
+    case MSI_FRAME_CREDIT:
+        on_credit(session, frame);
+        break;
     case MSI_FRAME_PONG:
         session->events->pong(session->client, frame->data);
         break;
@@ -189,7 +248,7 @@ static void on_frame(msi_client_session *session, uint32_t number, const msi_fra
     case MSI_FRAME_PING:
         on_ping(session, frame);
         break;
-    default: /* frames of streams */
+    default: /* a client's own frames */
         break;
     }
 }
@@ -206,8 +265,12 @@ static bool skip_reply(msi_client_session *session, const msi_head *head, const 
         return true;
     }
     msi_client_call *call = call_of(session, id);
-    if (call)
+    if (call && head->number == MSI_FRAME_ITEM)
+        refuse_item(session, call, MSGSRV_RESOURCE_EXHAUSTED, "a message is over the message limit");
+    else if (call)
         end_here(session, call, MSGSRV_RESOURCE_EXHAUSTED, "the reply is over the message limit");
+    if (session->conn->closed)
+        return true;
     msi_conn_skip(session->conn, head->length);
     return true;
 }
@@ -285,11 +348,10 @@ static void end_all(msi_client_session *session, const char *reason)
     while ((call = TAILQ_FIRST(&session->open)) != NULL) {
         bool untouched = call->begins_at >= session->conn->sent;
         let_go(session, call);
-        if (untouched)
+        if (untouched && repeatable(call))
             session->events->untaken(session->client, call);
         else
-            session->events->ended(session->client, call, MSGSRV_UNAVAILABLE, false,
-                                   (msi_view){(const uint8_t *)reason, strlen(reason)}, (msi_view){0});
+            unavailable(session, call, reason);
     }
 }
 
@@ -303,12 +365,13 @@ static void on_closed(msi_conn *conn, msi_close why)
                          : why == MSI_CLOSE_SLOW_READER ? "the server did not read in time"
                                                         : "the server closed the connection";
     end_all(session, reason);
-    session->events->lost(session->client, session, session->heard || session->written == 0, reason);
+    session->events->lost(session->client, session, session->heard || !session->spoke, reason);
 }
 
 static void on_freed(msi_conn *conn)
 {
     msi_client_session *session = conn->owner;
+    msi_outlet_release(&session->outlet);
     msi_idmap_release(&session->ids);
     free(session);
 }
@@ -323,7 +386,13 @@ static void on_write_failed(msi_conn *conn)
     session->events->leaving(session->client, session);
 }
 
-static const msi_conn_ops conn_ops = {input, on_eof, NULL, on_write_failed, on_closed, on_freed};
+static void on_progress(msi_conn *conn)
+{
+    msi_client_session *session = conn->owner;
+    msi_outlet_progress(&session->outlet);
+}
+
+static const msi_conn_ops conn_ops = {input, on_eof, NULL, on_progress, on_write_failed, on_closed, on_freed};
 
 static msi_client_session *open_session(msi_loop *loop, int fd, const msi_address *peer, const msi_conn_limits *limits,
                                         const msi_client_limits *client_limits, const msi_client_events *events,
@@ -337,6 +406,7 @@ static msi_client_session *open_session(msi_loop *loop, int fd, const msi_addres
         return NULL;
     }
     session->conn = conn;
+    msi_outlet_init(&session->outlet, conn, &msi_native_stream, MSI_STREAM_OUTPUT, MSI_MAX_UNREAD);
     session->events = events;
     session->limits = client_limits;
     session->client = client;
@@ -361,9 +431,21 @@ static bool put_call(msi_client_session *session, msi_client_call *call, msi_buf
 {
     msi_open_frame open;
     const msgsrv_metadata_set *metadata = call->metadata.count ? &call->metadata : NULL;
-    return msi_call_open(out, call->node.id, call->method, time_left(session, call), metadata, call->body.len, &open) &&
+    uint32_t left = time_left(session, call);
+    if (call->streams_requests)
+        return msi_streaming_call_put(out, call->node.id, call->method, left, metadata, &call->credit) &&
+               msi_idmap_add(&session->ids, &call->node);
+    return msi_call_open(out, call->node.id, call->method, left, metadata, &call->credit, call->body.len, &open) &&
            msi_buf_append(out, call->body.data, call->body.len) && msi_frame_close(out, &open) &&
            msi_idmap_add(&session->ids, &call->node);
+}
+
+/* From here on it can send. What it has said already goes out again. */
+static void attach(msi_client_session *session, msgsrv_stream *stream)
+{
+    msi_stream_attach(stream, &session->outlet, session->last_id);
+    if (stream->finished)
+        msi_native_stream.half_close(stream);
 }
 
 static bool send_call(msi_client_session *session, msi_client_call *call)
@@ -375,14 +457,18 @@ static bool send_call(msi_client_session *session, msi_client_call *call)
         return false;
     msi_conn_pin(conn);
     call->node.id = session->last_id + 1;
-    call->begins_at = session->written;
+    call->begins_at = msi_conn_written(conn);
     bool put = put_call(session, call, out);
     if (put) {
         session->last_id++;
         call->session = session;
         TAILQ_INSERT_TAIL(&session->open, call, open);
     }
+    msgsrv_stream *stream = put && call->stream ? msgsrv_stream_ref(call->stream) : NULL;
     (void)end_put(session, out, before, put); /* may find that the connection is gone, and then ends or returns the call */
+    if (stream && !stream->over && msi_conn_open(conn) && call_of(session, session->last_id) == call)
+        attach(session, stream);
+    msgsrv_stream_unref(stream);
     msi_conn_unpin(conn);
     return put;
 }

@@ -8,6 +8,7 @@
 #include "base/container.h"
 #include "base/error.h"
 #include "base/limits.h"
+#include "protocol/native_stream.h"
 
 static void protocol_error(msi_native_session *session, msgsrv_refusal why, msgsrv_status code, const char *text);
 
@@ -147,6 +148,24 @@ static msgsrv_call *parked(msi_native_session *session, uint64_t id)
     return node ? MSI_CONTAINER(node, msgsrv_call, node) : NULL;
 }
 
+static void on_credit(msi_native_session *session, msgsrv_call *call, const msi_frame *frame)
+{
+    if (msi_streams_responses(call->description) && (frame->items || frame->bytes))
+        msi_stream_credit(call->stream, frame->items, frame->bytes);
+    else
+        no_effect(session); /* nothing flows that way */
+}
+
+/* A message of a stream that is too long ends its call. */
+static void over_limit(msi_native_session *session, msgsrv_call *call, size_t size)
+{
+    char text[MSGSRV_ERROR_TEXT];
+    snprintf(text, sizeof text, "a message of about %zu bytes is over the limit of %u", size,
+             session->config->max_message);
+    msi_count(&session->host->loop->counters.refused[MSGSRV_REFUSED_MESSAGE_SIZE], 1);
+    msi_call_cancel(call, MSGSRV_RESOURCE_EXHAUSTED, text);
+}
+
 /* Item, End, Cancel, Credit. */
 static void on_call_frame(msi_native_session *session, uint32_t number, const msi_frame *frame)
 {
@@ -156,9 +175,16 @@ static void on_call_frame(msi_native_session *session, uint32_t number, const ms
     else if (number == MSI_FRAME_CANCEL)
         msi_call_cancel(call, MSGSRV_CANCELLED, "cancelled by the client");
     else if (number == MSI_FRAME_CREDIT)
-        no_effect(session); /* a unary call has none */
+        on_credit(session, call, frame);
+    else if (!msi_streams_requests(call->description))
+        msi_call_cancel(call, MSGSRV_INVALID_ARGUMENT,
+                        "the call has one request: it has no Items and no End from the client");
+    else if (number == MSI_FRAME_END)
+        msi_stream_half_closed(call->stream);
+    else if (frame->body.size > session->config->max_message)
+        over_limit(session, call, frame->body.size);
     else
-        msi_call_cancel(call, MSGSRV_INVALID_ARGUMENT, "the call is unary: it has no Items and no End from the client");
+        msi_stream_receive(call->stream, frame->body);
 }
 
 static void on_ping(msi_native_session *session, const msi_frame *frame)
@@ -237,7 +263,7 @@ static bool skip_call(msi_native_session *session, const msi_head *head, const u
     msgsrv_call *call = parked(session, id);
     if (head->number != MSI_FRAME_CALL) {
         if (call)
-            msi_call_cancel(call, MSGSRV_RESOURCE_EXHAUSTED, text);
+            over_limit(session, call, head->length);
         else
             no_effect(session);
     } else if (id <= session->last_id || session->draining) {
@@ -329,13 +355,48 @@ static size_t input(msi_conn *conn, const uint8_t *data, size_t size)
     return done;
 }
 
+/* Goes once through the framed calls, which may end meanwhile. */
+static void each_call(msi_native_session *session, void (*visit)(msgsrv_call *call))
+{
+    uint32_t count = session->open_calls;
+    msgsrv_call *call;
+    while (count-- && (call = TAILQ_FIRST(&session->calls)) != NULL) {
+        TAILQ_REMOVE(&session->calls, call, open);
+        TAILQ_INSERT_TAIL(&session->calls, call, open);
+        visit(call);
+    }
+}
+
+/* Without its input a stream's requests cannot end, and its credit not be renewed. */
+static void cancel_stream(msgsrv_call *call)
+{
+    bool whole = call->stream && !msi_streams_responses(call->description) && call->stream->peer_done;
+    if (call->stream && !whole)
+        msi_call_cancel(call, MSGSRV_CANCELLED, "the client has ended its output");
+}
+
+static void end_without_input(msi_native_session *session)
+{
+    msi_conn *conn = session->conn;
+    msi_conn_pin(conn);
+    each_call(session, cancel_stream);
+    msi_native_settled(session);
+    msi_conn_unpin(conn);
+}
+
 static void on_eof(msi_conn *conn, size_t unfinished)
 {
     msi_native_session *session = conn->owner;
     if (unfinished)
         protocol_error(session, MSGSRV_REFUSED_MALFORMED, MSGSRV_INVALID_ARGUMENT, "the input ended inside a frame");
     else
-        msi_native_settled(session);
+        end_without_input(session);
+}
+
+static void on_progress(msi_conn *conn)
+{
+    msi_native_session *session = conn->owner;
+    msi_outlet_progress(&session->outlet);
 }
 
 static void on_drained(msi_conn *conn)
@@ -354,11 +415,12 @@ static void on_closed(msi_conn *conn, msi_close why)
 static void on_freed(msi_conn *conn)
 {
     msi_native_session *session = conn->owner;
+    msi_outlet_release(&session->outlet);
     msi_idmap_release(&session->parked);
     free(session);
 }
 
-static const msi_conn_ops conn_ops = {input, on_eof, on_drained, NULL, on_closed, on_freed};
+static const msi_conn_ops conn_ops = {input, on_eof, on_drained, on_progress, NULL, on_closed, on_freed};
 
 static msi_match match(const uint8_t *data, size_t size)
 {
@@ -377,9 +439,16 @@ static bool open_session(msi_conn *conn, msi_call_host *host, const msi_protocol
     session->config = config;
     TAILQ_INIT(&session->calls);
     TAILQ_INIT(&session->plain);
+    msi_outlet_init(&session->outlet, conn, &msi_native_stream, config->max_stream_output, config->max_unread);
     conn->ops = &conn_ops;
     conn->owner = session;
     return true;
+}
+
+static void tell_draining(msgsrv_call *call)
+{
+    if (call->stream)
+        msi_stream_tell(call->stream, MSGSRV_STREAM_DRAINING, NULL, NULL);
 }
 
 static void drain(msi_conn *conn)
@@ -388,6 +457,7 @@ static void drain(msi_conn *conn)
     if (session->draining || session->ended)
         return;
     msi_conn_pin(conn);
+    each_call(session, tell_draining); /* what streams still say goes before the GoAway */
     session->draining = true;
     if (session->framed)
         put_goaway(session, MSGSRV_UNAVAILABLE, "the server is shutting down");

@@ -28,6 +28,7 @@ typedef struct msi_native_session {
     msi_method *last_method;    /* of the call before: mostly the next one's too */
     struct msi_call_list calls; /* framed calls that are open */
     struct msi_call_list plain; /* plain calls whose answer is not written, in the order in which they came */
+    msi_outlet outlet;          /* where streams send */
     msi_idmap parked;           /* framed calls that outlived their handler, by id */
     uint64_t last_id;
     size_t plain_bytes; /* of finished answers in `plain` that wait for an earlier one */

@@ -111,6 +111,7 @@ static void destroy(msgsrv_client *client)
     msi_client_end_all(client, MSGSRV_CANCELLED, "the client was freed");
     msi_loop_run_posts(&client->loop);
     msi_client_end_all(client, MSGSRV_CANCELLED, "the client was freed");
+    msi_client_orphan_streams(client);
     msi_conns_turn(&client->loop); /* servers are told of the cancelled calls */
     msi_client_connect_release(client);
     client->loop.work_left = false;
@@ -149,6 +150,7 @@ msgsrv_status msgsrv_client_new(const char *url, const msgsrv_client_options *op
         return msi_error_memory(error);
     TAILQ_INIT(&client->waiting);
     TAILQ_INIT(&client->done);
+    TAILQ_INIT(&client->kept);
     msgsrv_status status = init(client, url, options, error);
     if (status) {
         free(client);
@@ -217,24 +219,37 @@ void msi_client_api_leave(msgsrv_client *client, msi_loop *before)
     client->in_api--;
 }
 
-static bool served(msgsrv_client *client, const msi_waiter *waiter)
+static bool served(msgsrv_client *client, const bool *done)
 {
     pthread_mutex_lock(&client->lock);
-    bool done = waiter->done;
+    bool is = *done;
     pthread_mutex_unlock(&client->lock);
-    return done;
+    return is;
+}
+
+void msi_client_serve(msgsrv_client *client, bool *done)
+{
+    pthread_mutex_lock(&client->lock);
+    *done = true;
+    pthread_cond_broadcast(&client->changed);
+    pthread_mutex_unlock(&client->lock);
 }
 
 void msi_client_wait(msgsrv_client *client, msi_waiter *waiter)
 {
+    msi_client_wait_for(client, &waiter->done);
+}
+
+void msi_client_wait_for(msgsrv_client *client, const bool *done)
+{
     if (client->kind == MSI_CLIENT_THREAD) {
         pthread_mutex_lock(&client->lock);
-        while (!waiter->done)
+        while (!*done)
             pthread_cond_wait(&client->changed, &client->lock);
         pthread_mutex_unlock(&client->lock);
         return;
     }
-    while (!served(client, waiter))
+    while (!served(client, done))
         (void)event_base_loop(client->loop.base, EVLOOP_ONCE);
 }
 
@@ -302,6 +317,7 @@ static void free_inside(msgsrv_client *client)
     if (client->free_pending)
         return;
     client->free_pending = true;
+    client->loop.freeing = true;
     msi_client_end_all(client, MSGSRV_CANCELLED, "the client was freed");
     if (client->kind == MSI_CLIENT_BASE)
         client->loop.on_leave = on_leave_freed;

@@ -15,6 +15,7 @@
 #include "rpc/option.h"
 
 #define CALL_OPTIONS_FIRST_SIZE (offsetof(msgsrv_call_options, trailer) + sizeof(void *))
+#define ITEMS_MOST 1000000u
 
 msi_client_entry *msi_client_entry_of(msi_client_call *call)
 {
@@ -31,6 +32,8 @@ msi_client_entry *msi_client_entry_new(msgsrv_client *client, const msgsrv_metho
     entry->method = method;
     if (method) {
         entry->call.method = method->path;
+        entry->call.streams_requests = msi_streams_requests(method);
+        entry->call.streams_responses = msi_streams_responses(method);
         entry->traits = msi_type_look(method->response->nanopb);
     }
     entry->node.id = atomic_fetch_add(&client->next_handle, 1) + 1;
@@ -43,6 +46,8 @@ void msi_client_entry_free(msi_client_entry *entry)
         msi_mailbox_unref(entry->child->mailbox);
         free(entry->child);
     }
+    msgsrv_stream_unref(entry->call.stream);
+    free(entry->intercepted);
     msi_buf_release(&entry->call.body);
     msi_metadata_clear(&entry->call.metadata);
     msi_metadata_clear(&entry->call.head);
@@ -81,10 +86,7 @@ static void serve_waiter(msi_client_entry *entry)
     client->progress++;
     atomic_fetch_sub(&client->open, 1);
     msi_client_entry_free(entry);
-    pthread_mutex_lock(&client->lock);
-    waiter->done = true;
-    pthread_cond_broadcast(&client->changed);
-    pthread_mutex_unlock(&client->lock);
+    msi_client_serve(client, &waiter->done);
 }
 
 void msi_client_end(msi_client_entry *entry, msgsrv_status code, bool from_peer, const char *text, size_t size)
@@ -93,8 +95,15 @@ void msi_client_end(msi_client_entry *entry, msgsrv_status code, bool from_peer,
     if (entry->ended)
         return;
     entry->ended = true;
+    entry->end_waits = false;
     msi_error_set(&entry->error, code, from_peer, text, size);
     detach(entry);
+    if (entry->intercepted)
+        msi_client_intercept_end(entry);
+    if (entry->call.stream)
+        msi_client_stream_ended(entry);
+    if (entry->call.stream && !entry->events)
+        return; /* kept until it is closed */
     if (entry->waiter) {
         serve_waiter(entry);
         return;
@@ -113,8 +122,11 @@ static void call_back(msi_client_entry *entry)
 {
     msgsrv_reply reply = {entry->error.code, &entry->error, entry->call.head.count ? &entry->call.head : NULL,
                           entry->call.trailer.count ? &entry->call.trailer : NULL};
-    bool ok = reply.status == MSGSRV_OK;
-    entry->complete(&reply, ok ? entry->response : NULL, entry->closure);
+    bool ok = reply.status == MSGSRV_OK && !entry->call.streams_responses;
+    if (entry->call.stream)
+        msi_client_stream_closed(entry, &reply, ok ? entry->response : NULL);
+    else
+        entry->complete(&reply, ok ? entry->response : NULL, entry->closure);
     if (ok)
         msi_release(entry->method->response, &entry->traits, entry->response);
 }
@@ -182,6 +194,10 @@ static void end_without_memory(msi_client_entry *entry)
 static void begin(msgsrv_client *client, msi_client_entry *entry)
 {
     static const char freed[] = "the client was freed";
+    if (entry->call.stream && !entry->events)
+        TAILQ_INSERT_TAIL(&client->kept, entry, kept);
+    else if (entry->call.stream)
+        msi_loop_defer(&client->loop, &entry->call.stream->task); /* tells BEGIN */
     if (client->free_pending) {
         msi_client_end(entry, MSGSRV_CANCELLED, false, freed, sizeof freed - 1);
         return;
@@ -289,11 +305,85 @@ static void tie_to_parent(msgsrv_client *client, msgsrv_call *parent, msi_child 
     msgsrv_client_cancel(client, handle);
 }
 
-static uint64_t deadline_of(const msgsrv_client *client, const msgsrv_call_options *options)
+static uint64_t deadline_of(const msgsrv_client *client, const msi_client_entry *entry,
+                            const msgsrv_call_options *options)
 {
-    uint32_t timeout = options->timeout_ms ? options->timeout_ms : client->options.timeout_ms;
+    bool streams = entry->method->kind != MSGSRV_UNARY;
+    uint32_t timeout = options->timeout_ms ? options->timeout_ms : streams ? MSGSRV_NONE : client->options.timeout_ms;
     uint64_t deadline = msi_after(msi_now(), timeout);
     return options->parent ? msi_earlier(deadline, options->parent->deadline) : deadline;
+}
+
+/* What the server may send ahead. */
+static msgsrv_status set_window(msi_client_entry *entry, const msgsrv_call_options *options, msgsrv_error *error)
+{
+    msi_call_credit credit = {options->receive_items, options->receive_bytes};
+    if (credit.items > ITEMS_MOST || credit.bytes > MSI_MESSAGE_CEILING)
+        return msi_error(
+            error, MSGSRV_INVALID_ARGUMENT,
+            "msgsrv_call_options: receive_items is %u, expected 1 to %u; receive_bytes is %u, expected 1 to %u",
+            credit.items, ITEMS_MOST, credit.bytes, MSI_MESSAGE_CEILING);
+    if (!msi_client_add_stream(entry))
+        return msi_error_memory(error);
+    entry->call.credit = credit;
+    msgsrv_stream *stream = entry->call.stream;
+    stream->window_items = credit.items ? credit.items : MSI_STREAM_ITEMS;
+    stream->window_bytes = credit.bytes ? credit.bytes : MSI_STREAM_BYTES;
+    stream->receive.items = stream->window_items;
+    stream->receive.bytes = stream->window_bytes;
+    return MSGSRV_OK;
+}
+
+static msgsrv_call_info info_of(const msi_client_entry *entry)
+{
+    return (msgsrv_call_info){
+        .method = entry->method->path,
+        .metadata = entry->call.metadata.count ? &entry->call.metadata : NULL,
+        .time_left_ms = entry->call.deadline ? msi_ms_until(entry->call.deadline, msi_now()) : -1,
+        .kind = entry->method->kind,
+        .url = entry->client->url_text,
+    };
+}
+
+void msi_client_intercept_end(msi_client_entry *entry)
+{
+    const msgsrv_stream *stream = entry->call.stream;
+    bool ok = entry->error.code == MSGSRV_OK;
+    msgsrv_call_info info = info_of(entry);
+    msgsrv_call_outcome outcome = {
+        .status = entry->error.code,
+        .text = entry->error.text,
+        .messages_received = entry->call.streams_responses ? stream->received : ok,
+        .messages_sent = entry->call.streams_requests ? stream->sent : 1,
+    };
+    msi_intercept_end(entry->intercepted, &info, &outcome);
+}
+
+static msgsrv_status intercept(msi_client_entry *entry, msgsrv_error *error)
+{
+    const msi_interceptors *interceptors = &entry->client->interceptors;
+    if (interceptors->count == 0)
+        return MSGSRV_OK;
+    msgsrv_error said = {.code = MSGSRV_OK};
+    msgsrv_call_info info = info_of(entry);
+    msgsrv_status status = msi_intercept_begin(interceptors, &info, &entry->intercepted, &said);
+    if (status == MSGSRV_OK)
+        return MSGSRV_OK;
+    entry->error = said;
+    if (entry->intercepted)
+        msi_client_intercept_end(entry);
+    if (error)
+        *error = said;
+    return status;
+}
+
+msgsrv_status msgsrv_client_intercept(msgsrv_client *client, const msgsrv_interceptor *interceptor, msgsrv_error *error)
+{
+    if (!client)
+        return msi_error(error, MSGSRV_INVALID_ARGUMENT, "client is NULL");
+    if (atomic_load(&client->next_handle) != 0)
+        return msi_error(error, MSGSRV_FAILED_PRECONDITION, "the client has made calls already");
+    return msi_interceptors_add(&client->interceptors, interceptor, error);
 }
 
 static msgsrv_status fill(msgsrv_client *client, msi_client_entry *entry, const void *request,
@@ -305,8 +395,11 @@ static msgsrv_status fill(msgsrv_client *client, msi_client_entry *entry, const 
                          "%s: a message has fields of nanopb's callback type; give nanopb fallback_type:FT_POINTER, as "
                          "msgsrv_generate() does",
                          entry->method->path);
-    msgsrv_status status =
-        msi_encode(entry->method->request, &traits, request, MSI_MESSAGE_CEILING, &entry->call.body, error);
+    msgsrv_status status = MSGSRV_OK;
+    if (!entry->call.streams_requests)
+        status = msi_encode(entry->method->request, &traits, request, MSI_MESSAGE_CEILING, &entry->call.body, error);
+    if (status == MSGSRV_OK && entry->method->kind != MSGSRV_UNARY)
+        status = set_window(entry, options, error);
     if (status == MSGSRV_OK && options->metadata_count && !options->metadata)
         status = msi_error(error, MSGSRV_INVALID_ARGUMENT,
                            "msgsrv_call_options: metadata is NULL, metadata_count is %zu", options->metadata_count);
@@ -314,23 +407,23 @@ static msgsrv_status fill(msgsrv_client *client, msi_client_entry *entry, const 
         status = msi_metadata_add(&entry->call.metadata, &options->metadata[i], client->options.max_metadata, error);
     if (status)
         return status;
-    entry->call.deadline = deadline_of(client, options);
+    entry->call.deadline = deadline_of(client, entry, options);
     entry->wait_for_ready = options->wait_for_ready || client->options.wait_for_ready;
     if (!options->parent)
-        return MSGSRV_OK;
+        return intercept(entry, error);
     if (msgsrv_call_cancelled(options->parent))
         return msi_error(error, MSGSRV_CANCELLED, "the call that this one is made for was cancelled");
     entry->parent = options->parent;
     entry->child = new_child(client, entry->node.id);
-    return entry->child ? MSGSRV_OK : msi_error_memory(error);
+    return entry->child ? intercept(entry, error) : msi_error_memory(error);
 }
 
-static msgsrv_status make(msgsrv_client *client, const msgsrv_method *method, const void *request,
-                          const msgsrv_call_options *given, msi_client_entry **made, msgsrv_error *error)
+msgsrv_status msi_client_make(msgsrv_client *client, const msgsrv_method *method, const void *request,
+                              const msgsrv_call_options *given, msi_client_entry **made, msgsrv_error *error)
 {
     msgsrv_call_options options;
     msgsrv_status status = msi_method_check(method, error);
-    if (status == MSGSRV_OK && !request)
+    if (status == MSGSRV_OK && !request && !msi_streams_requests(method))
         status = msi_error(error, MSGSRV_INVALID_ARGUMENT, "%s: the request is NULL", method->path);
     if (status == MSGSRV_OK)
         status = msi_options_copy(&options, sizeof options, CALL_OPTIONS_FIRST_SIZE, given, given ? given->size : 0,
@@ -377,7 +470,7 @@ static msgsrv_status give(msgsrv_client *client, msi_client_entry *entry, msgsrv
     return MSGSRV_OK;
 }
 
-static msgsrv_status launch(msgsrv_client *client, msi_client_entry *entry, msgsrv_error *error)
+msgsrv_status msi_client_launch(msgsrv_client *client, msi_client_entry *entry, msgsrv_error *error)
 {
     msgsrv_call *parent = entry->parent;
     msi_child *child = entry->child;
@@ -394,6 +487,8 @@ msgsrv_status msgsrv_client_start(msgsrv_client *client, const msgsrv_method *me
                                   const msgsrv_call_options *options, msgsrv_complete_fn complete, const void *closure,
                                   size_t closure_size, msgsrv_handle *handle, msgsrv_error *error)
 {
+    if (method && method->kind != MSGSRV_UNARY)
+        return msi_error(error, MSGSRV_INVALID_ARGUMENT, "%s streams: it is opened, not started", method->path);
     if (!client || !complete || closure_size > MSGSRV_CLOSURE_SIZE || (closure_size && !closure))
         return msi_error(error, MSGSRV_INVALID_ARGUMENT, "client or complete is NULL, or the closure is over %u bytes",
                          MSGSRV_CLOSURE_SIZE);
@@ -404,13 +499,13 @@ msgsrv_status msgsrv_client_start(msgsrv_client *client, const msgsrv_method *me
     msgsrv_status status = msi_client_drive(client, &inside, error);
     if (status)
         return status;
-    status = make(client, method, request, options, &entry, error);
+    status = msi_client_make(client, method, request, options, &entry, error);
     if (status == MSGSRV_OK) {
         entry->complete = complete;
         if (closure_size)
             memcpy(entry->closure, closure, closure_size);
         msgsrv_handle number = entry->node.id;
-        status = launch(client, entry, error);
+        status = msi_client_launch(client, entry, error);
         if (status == MSGSRV_OK && handle)
             *handle = number;
     }
@@ -420,7 +515,7 @@ msgsrv_status msgsrv_client_start(msgsrv_client *client, const msgsrv_method *me
 
 /* Synchronous calls. */
 
-static msgsrv_status check_sync(msgsrv_client *client, msgsrv_error *error)
+msgsrv_status msi_client_check_sync(msgsrv_client *client, msgsrv_error *error)
 {
     if (!client)
         return msi_error(error, MSGSRV_INVALID_ARGUMENT, "client is NULL");
@@ -438,7 +533,7 @@ static msgsrv_status check_sync(msgsrv_client *client, msgsrv_error *error)
 static msgsrv_status finish_sync(msgsrv_client *client, msi_client_entry *entry, msi_waiter *waiter, msgsrv_error *error)
 {
     entry->waiter = waiter;
-    msgsrv_status status = launch(client, entry, error);
+    msgsrv_status status = msi_client_launch(client, entry, error);
     if (status)
         return status;
     msi_client_wait(client, waiter);
@@ -450,8 +545,10 @@ static msgsrv_status finish_sync(msgsrv_client *client, msi_client_entry *entry,
 msgsrv_status msgsrv_client_call(msgsrv_client *client, const msgsrv_method *method, const void *request,
                                  const msgsrv_call_options *options, void *response, msgsrv_error *error)
 {
-    msgsrv_status status = check_sync(client, error);
+    msgsrv_status status = msi_client_check_sync(client, error);
     bool inside = false;
+    if (status == MSGSRV_OK && method && method->kind != MSGSRV_UNARY)
+        status = msi_error(error, MSGSRV_INVALID_ARGUMENT, "%s streams: it is opened, not called", method->path);
     if (status == MSGSRV_OK && !response)
         status = msi_error(error, MSGSRV_INVALID_ARGUMENT, "the response is NULL");
     if (status == MSGSRV_OK)
@@ -459,7 +556,7 @@ msgsrv_status msgsrv_client_call(msgsrv_client *client, const msgsrv_method *met
     if (status)
         return status;
     msi_client_entry *entry = NULL;
-    status = make(client, method, request, options, &entry, error);
+    status = msi_client_make(client, method, request, options, &entry, error);
     if (status == MSGSRV_OK) {
         bool old = !options || (options->size && options->size < CALL_OPTIONS_FIRST_SIZE);
         msi_waiter waiter = {
@@ -472,7 +569,7 @@ msgsrv_status msgsrv_client_call(msgsrv_client *client, const msgsrv_method *met
 
 msgsrv_status msgsrv_client_ping(msgsrv_client *client, uint32_t timeout_ms, uint64_t *round_trip_ns, msgsrv_error *error)
 {
-    msgsrv_status status = check_sync(client, error);
+    msgsrv_status status = msi_client_check_sync(client, error);
     bool inside = false;
     if (status == MSGSRV_OK && !round_trip_ns)
         status = msi_error(error, MSGSRV_INVALID_ARGUMENT, "round_trip_ns is NULL");

@@ -157,7 +157,7 @@ static void on_ended(void *arg, msi_client_call *call, msgsrv_status code, bool 
 {
     (void)arg;
     msi_client_entry *entry = msi_client_entry_of(call);
-    if (code == MSGSRV_OK) {
+    if (code == MSGSRV_OK && !call->streams_responses) {
         msgsrv_error error;
         code = msi_decode(entry->method->response, &entry->traits, body.data, body.size,
                           entry->client->options.max_message, entry->response, &error);
@@ -181,7 +181,8 @@ static void on_ended(void *arg, msi_client_call *call, msgsrv_status code, bool 
         const char *standard = msgsrv_status_text(code);
         text = (msi_view){(const uint8_t *)standard, strlen(standard)};
     }
-    msi_client_end(entry, code, from_peer, (const char *)text.data, text.size);
+    if (!msi_client_end_waits(entry, code, from_peer, (const char *)text.data, text.size))
+        msi_client_end(entry, code, from_peer, (const char *)text.data, text.size);
 }
 
 /* It goes out again, on this connection or the next; a server that never takes it is not asked for ever. */

@@ -37,6 +37,16 @@ typedef struct msi_client_entry {
     const msgsrv_method *method; /* NULL: a ping, which only waits for a connection here */
     msi_post post;               /* from another thread, to its loop */
     msi_waiter *waiter;          /* NULL: asynchronous */
+    msi_intercepted *intercepted;
+    msgsrv_stream_fn events; /* of a stream; NULL: it is synchronous, and kept until it is closed */
+    _Alignas(max_align_t) unsigned char stream_closure[MSGSRV_STREAM_CLOSURE_SIZE];
+    TAILQ_ENTRY(msi_client_entry) kept; /* the client's list of synchronous streams */
+    struct msi_stream_op *read_op;      /* what waits for it */
+    struct msi_stream_op *write_op;
+    struct msi_stream_op *close_op;
+    msgsrv_metadata_set *sync_head; /* where a synchronous stream's metadata goes in the end */
+    msgsrv_metadata_set *sync_trailer;
+    bool end_waits; /* the end came behind messages that wait to be handled; it is in `error` */
     msgsrv_complete_fn complete;
     _Alignas(max_align_t) unsigned char closure[MSGSRV_CLOSURE_SIZE];
     struct event timer;
@@ -95,7 +105,9 @@ struct msgsrv_client {
     uint64_t progress;         /* callbacks called and waiters served */
     _Atomic(pthread_t) driver; /* of a private loop: the thread that drives it; 0: none (glibc has no thread 0) */
     atomic_uint_fast64_t next_handle;
-    atomic_uint open;     /* calls that have not ended */
+    atomic_uint open; /* calls that have not ended */
+    TAILQ_HEAD(msi_kept_list, msi_client_entry) kept;
+    msi_interceptors interceptors;
     pthread_mutex_t lock; /* guards waiters of a threaded client */
     pthread_cond_t changed;
 };
@@ -135,6 +147,26 @@ void msi_client_drive_end(msgsrv_client *client, bool inside);
 /* Opens and closes a bracket for a call of the program's, on the loop's thread. */
 msi_loop *msi_client_api_enter(msgsrv_client *client);
 void msi_client_api_leave(msgsrv_client *client, msi_loop *before);
+
+/* Waits until another function, on the loop, has set `done` by msi_client_serve(). */
+void msi_client_wait_for(msgsrv_client *client, const bool *done);
+void msi_client_serve(msgsrv_client *client, bool *done);
+
+/* Calls that were made already are not changed by what changes the client. */
+msgsrv_status msi_client_make(msgsrv_client *client, const msgsrv_method *method, const void *request,
+                              const msgsrv_call_options *given, msi_client_entry **made, msgsrv_error *error);
+msgsrv_status msi_client_launch(msgsrv_client *client, msi_client_entry *entry, msgsrv_error *error);
+msgsrv_status msi_client_check_sync(msgsrv_client *client, msgsrv_error *error);
+
+/* Streams (client_stream.c): the stream of an entry; what its end means; its CLOSED; that the client goes. */
+bool msi_client_add_stream(msi_client_entry *entry);
+bool msi_client_end_waits(msi_client_entry *entry, msgsrv_status code, bool from_peer, const char *text, size_t size);
+void msi_client_stream_ended(msi_client_entry *entry);
+void msi_client_stream_closed(msi_client_entry *entry, const msgsrv_reply *reply, void *response);
+void msi_client_orphan_streams(msgsrv_client *client);
+
+/* Shows the end of a call to the interceptors. */
+void msi_client_intercept_end(msi_client_entry *entry);
 
 /* Waits for a waiter in the way of the client's kind. */
 void msi_client_wait(msgsrv_client *client, msi_waiter *waiter);

@@ -113,11 +113,62 @@ static void run_here(msgsrv_call *call)
     msi_call_unref(call);
 }
 
+/* An event of a stream. What its function returned goes on, or fails the call. */
+static void event(msgsrv_call *call, msgsrv_stream_event event, const void *in, void *out)
+{
+    const msi_method *method = call->method;
+    bool answers = event == MSGSRV_STREAM_HALF_CLOSE && !msi_streams_responses(method->description);
+    msi_call_ref(call);
+    msgsrv_status result = method->service_method->serve(method->implementation, call->stream, event, in,
+                                                         answers ? call->response : out, method->ctx);
+    if (call->ended || event == MSGSRV_STREAM_CLOSED)
+        ; /* by the function itself, or before */
+    else if (result == MSGSRV_OK && answers)
+        msi_call_end(call, MSGSRV_OK, NULL);
+    else if (result == MSGSRV_OK || result == MSGSRV_AGAIN || result == MSGSRV_DEFERRED)
+        ; /* goes on */
+    else if (msi_failure_code((int)result) == result)
+        msi_call_end(call, result, call->has_text ? call->text : NULL);
+    else
+        misused(call, "the handler returned a value that is no status code");
+    msi_call_unref(call);
+}
+
+static void begin_stream(msgsrv_call *call, msi_view body)
+{
+    const msgsrv_method *method = call->description;
+    msgsrv_error error;
+    msgsrv_status status = MSGSRV_OK;
+    bool one_request = !msi_streams_requests(method);
+    if (one_request)
+        status = msi_decode(method->request, &call->request_traits, body.data, body.size, call->max_message,
+                            call->request, &error);
+    /* The request lives as long as the stream, the receive buffer does not. */
+    if (status == MSGSRV_OK && one_request && call->request_traits.has_views &&
+        !msi_own_views(method->request, call->request))
+        status = msi_error_memory(&error);
+    if (status) {
+        refuse(call, MSGSRV_REFUSED_DECODE, status, error.text);
+        return;
+    }
+    msi_call_ref(call);
+    msi_call_park(call);
+    if (!call->ended)
+        msi_stream_tell(call->stream, MSGSRV_STREAM_BEGIN, one_request ? call->request : NULL, NULL);
+    msi_call_unref(call);
+}
+
 static void begin(msgsrv_call *call, msi_view body)
 {
     const msi_method *method = call->method;
+    if (call->host->interceptors->count && !msi_call_intercept_begin(call))
+        return;
     if (!method->implemented) {
         refuse(call, MSGSRV_REFUSED_METHOD, MSGSRV_UNIMPLEMENTED, "the method is not implemented by this server");
+        return;
+    }
+    if (call->stream) {
+        begin_stream(call, body);
         return;
     }
     msgsrv_error error;
@@ -146,4 +197,4 @@ static void release(msgsrv_call *call)
     msi_release(call->description->request, &call->request_traits, call->request);
 }
 
-const msi_service_ops msi_dispatch_ops = {find, begin, append, release};
+const msi_service_ops msi_dispatch_ops = {find, begin, event, append, release};

@@ -10,6 +10,7 @@
 /* One registered service: its methods, and a copy of the program's struct. */
 typedef struct msi_service_copy {
     struct msi_service_copy *next;
+    const msgsrv_service *service;
     void *implementation;
     msi_method methods[];
 } msi_service_copy;
@@ -52,8 +53,8 @@ msgsrv_status msi_method_check(const msgsrv_method *method, msgsrv_error *error)
         return msi_error(error, MSGSRV_FAILED_PRECONDITION,
                          "the code of %s was generated for layout %u, this library has %u: generate it again",
                          method->path, method->abi, MSGSRV_GENERATED_ABI);
-    if (method->kind != MSGSRV_UNARY)
-        return msi_error(error, MSGSRV_UNIMPLEMENTED, "%s: streaming methods are not supported yet", method->path);
+    if (method->kind > MSGSRV_BIDI_STREAMING)
+        return msi_error(error, MSGSRV_INVALID_ARGUMENT, "%s: %u is no kind of method", method->path, method->kind);
     return MSGSRV_OK;
 }
 
@@ -87,7 +88,7 @@ static msgsrv_status fill(msi_method *method, const msgsrv_service_method *from,
     method->request_traits = msi_type_look(from->method->request->nanopb);
     method->response_traits = msi_type_look(from->method->response->nanopb);
     method->implemented = from->implemented(implementation);
-    method->blocking = from->blocking(implementation);
+    method->blocking = from->blocking && from->blocking(implementation);
     if (!method->request_traits.decodable || !method->response_traits.decodable)
         return msi_error(error, MSGSRV_INVALID_ARGUMENT,
                          "%s: a message has fields of nanopb's callback type; give nanopb fallback_type:FT_POINTER, as "
@@ -112,6 +113,7 @@ static msgsrv_status make_copy(const msgsrv_service *service, const void *implem
         free(copy);
         return msi_error_memory(error);
     }
+    copy->service = service;
     memcpy(copy->implementation, implementation, service->implementation_size);
     msgsrv_status status = MSGSRV_OK;
     for (size_t i = 0; i < service->method_count && status == MSGSRV_OK; i++)
@@ -159,9 +161,19 @@ msgsrv_status msi_methods_add(msi_methods *methods, const msgsrv_service *servic
         sorted[place] = method;
         methods->count++;
     }
-    copy->next = methods->services;
-    methods->services = copy;
+    struct msi_service_copy **last = &methods->services;
+    while (*last)
+        last = &(*last)->next;
+    *last = copy;
     return MSGSRV_OK;
+}
+
+const msgsrv_service *msi_methods_service(const msi_methods *methods, size_t index)
+{
+    const struct msi_service_copy *at = methods->services;
+    while (at && index--)
+        at = at->next;
+    return at ? at->service : NULL;
 }
 
 void msi_methods_release(msi_methods *methods)

@@ -8,7 +8,7 @@
 typedef struct msi_methods {
     msi_method **sorted; /* by path */
     size_t count;
-    struct msi_service_copy *services; /* what sorted's entries live in */
+    struct msi_service_copy *services; /* what sorted's entries live in, in the order of adding */
 } msi_methods;
 
 /* Adds all methods of a service, or none; checks that the code was generated for this library. */
@@ -17,6 +17,9 @@ msgsrv_status msi_methods_add(msi_methods *methods, const msgsrv_service *servic
 
 /* The method of a path, or NULL. */
 msi_method *msi_methods_find(const msi_methods *methods, const uint8_t *path, size_t size);
+
+/* The services in the order in which they were added; NULL beyond the last one. */
+const msgsrv_service *msi_methods_service(const msi_methods *methods, size_t index);
 
 void msi_methods_release(msi_methods *methods);
 

@@ -22,6 +22,7 @@ static msgsrv_status init_loop(msgsrv_server *server, msi_server_loop *own, msgs
     own->loop.on_flags = msi_server_on_flags;
     own->host.connection_closed = msi_server_connection_closed;
     own->host.workers = &server->workers;
+    own->host.interceptors = &server->interceptors;
     own->host.max_message = o->max_message;
     own->host.max_metadata = o->max_metadata;
     return MSGSRV_OK;
@@ -70,6 +71,31 @@ msgsrv_status msgsrv_server_register(msgsrv_server *server, const msgsrv_service
 {
     msgsrv_status status = check_new(server, error);
     return status ? status : msi_methods_add(&server->methods, service, implementation, ctx, error);
+}
+
+msgsrv_status msgsrv_server_intercept(msgsrv_server *server, const msgsrv_interceptor *interceptor, msgsrv_error *error)
+{
+    msgsrv_status status = check_new(server, error);
+    return status ? status : msi_interceptors_add(&server->interceptors, interceptor, error);
+}
+
+const msgsrv_service *msgsrv_server_service(const msgsrv_server *server, size_t index)
+{
+    return server ? msi_methods_service(&server->methods, index) : NULL;
+}
+
+bool msgsrv_server_draining(const msgsrv_server *server)
+{
+    return atomic_load(&server->draining);
+}
+
+void msgsrv_server_get_options(const msgsrv_server *server, msgsrv_server_options *options)
+{
+    size_t size = options->size && options->size < sizeof *options ? options->size : sizeof *options;
+    if (options->size == 0)
+        size = MSI_SERVER_OPTIONS_FIRST_SIZE;
+    memcpy(options, &server->options, size);
+    options->size = size;
 }
 
 msgsrv_status msgsrv_server_bind_plain(msgsrv_server *server, uint32_t request_field, const char *method,
@@ -256,6 +282,7 @@ msgsrv_status msgsrv_server_start(msgsrv_server *server, msgsrv_error *error)
     if (status)
         return status;
     status = start_accepting(server, error);
+    server->started_at = msi_now();
     server->started = true;
     if (status == MSGSRV_OK && !server->options.base)
         status = start_threads(server, 0, error);
@@ -332,7 +359,10 @@ void msgsrv_server_stats(const msgsrv_server *server, msgsrv_stats *stats)
     msgsrv_stats sum = {.size = sizeof sum};
     for (uint32_t i = 0; i < server->loop_count; i++)
         msi_counters_add(&server->loops[i].loop.counters, &sum);
-    size_t size = stats->size && stats->size < sizeof sum ? stats->size : sizeof sum;
+    if (server->started_at)
+        sum.uptime_ms = (msi_now() - server->started_at) / MSI_MS;
+    size_t first = offsetof(msgsrv_stats, uptime_ms); /* its size in 1.0 */
+    size_t size = !stats->size ? first : stats->size < sizeof sum ? stats->size : sizeof sum;
     sum.size = stats->size;
     memcpy(stats, &sum, size);
 }
@@ -385,6 +415,7 @@ static void free_inside(msgsrv_server *server, msi_server_loop *own)
     if (server->free_pending)
         return;
     server->free_pending = true;
+    own->loop.freeing = true;
     server->on_stopped_told = true;
     server->options.on_stopped = NULL;
     if (server->options.base) {

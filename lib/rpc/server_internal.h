@@ -6,9 +6,14 @@
 #ifndef MSI_RPC_SERVER_INTERNAL_H
 #define MSI_RPC_SERVER_INTERNAL_H
 
+#include <stddef.h>
+
 #include "call/protocol.h"
 #include "net/listener.h"
 #include "rpc/methods.h"
+
+/* The size of the options in version 1.0, for programs that say 0. */
+#define MSI_SERVER_OPTIONS_FIRST_SIZE (offsetof(msgsrv_server_options, on_stopped_ctx) + sizeof(void *))
 
 /* Flags that are raised on a loop's mailbox. */
 enum { MSI_SERVER_DRAIN = 1, MSI_SERVER_STOP = 2, MSI_SERVER_LOOP_DONE = 4 };
@@ -33,6 +38,9 @@ struct msgsrv_server {
     msi_conn_limits limits;
     msi_protocol_config config;
     msi_methods methods;
+    msi_interceptors interceptors;
+    uint64_t started_at; /* 0: not started */
+    atomic_bool draining;
     msi_listener *listeners; /* the last one first */
     const char **addresses;  /* of the listeners, in their order, ended by NULL; made anew by each listen */
     msi_workers *workers;    /* made at start, when a method is blocking */

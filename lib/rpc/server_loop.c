@@ -69,7 +69,7 @@ static void on_early_free(msi_conn *conn)
     (void)conn;
 }
 
-static const msi_conn_ops first_ops = {on_first_input, on_early_eof, NULL, NULL, on_early_close, on_early_free};
+static const msi_conn_ops first_ops = {on_first_input, on_early_eof, NULL, NULL, NULL, on_early_close, on_early_free};
 
 static void drain_conn(msi_conn *conn)
 {
@@ -250,6 +250,7 @@ static void drain_server(msi_server_loop *first)
     msgsrv_server *server = first->server;
     if (first->draining)
         return;
+    atomic_store(&server->draining, true);
     msi_log_line(&first->loop.log, MSGSRV_LOG_INFO, "draining");
     uint32_t grace = atomic_load(&server->grace_ms);
     server->grace_timer = event_new(first->loop.base, -1, 0, on_grace_over, first);
@@ -273,6 +274,7 @@ void msi_server_close_all(msi_server_loop *own)
     own->stopped = true;
     while ((conn = TAILQ_FIRST(&own->loop.conns)) != NULL)
         msi_conn_close(conn, MSI_CLOSE_LOCAL);
+    msi_loop_run_tasks(&own->loop);
 }
 
 /* All loops have stopped: tells the program, and lets the first one's loop end. */
@@ -299,6 +301,7 @@ void msi_server_stop_here(msi_server_loop *first)
     msgsrv_server *server = first->server;
     if (first->stopped)
         return;
+    atomic_store(&server->draining, true);
     if (server->grace_timer)
         event_free(server->grace_timer);
     server->grace_timer = NULL;

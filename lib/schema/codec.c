@@ -9,6 +9,13 @@
 #include "base/error.h"
 #include "base/limits.h"
 
+const msgsrv_message_type msgsrv_raw_type = {.name = "bytes",
+                                             .nanopb = NULL,
+                                             .struct_size = sizeof(msgsrv_bytes),
+                                             .fields = NULL,
+                                             .field_count = 0,
+                                             .has_strings = 0};
+
 void msi_release(const msgsrv_message_type *type, const msi_type_traits *traits, void *message)
 {
     if (traits->has_views)
@@ -22,6 +29,10 @@ msgsrv_status msi_decode(const msgsrv_message_type *type, const msi_type_traits 
 {
     if (!data)
         data = (const uint8_t *)""; /* an empty message may come without a place */
+    if (traits->raw) {
+        *(msgsrv_bytes *)message = (msgsrv_bytes){data, size, NULL};
+        return MSGSRV_OK;
+    }
     if (!traits->flat) {
         size_t memory = (size_t)(max_message > MSI_DECODE_LEAST ? max_message : MSI_DECODE_LEAST) * MSI_DECODE_FACTOR +
                         type->struct_size;

@@ -18,6 +18,7 @@ typedef struct msi_type_traits {
     bool has_text;  /* has a string pointer in the message itself */
     bool zero_init; /* a cleared struct is its default, so nanopb need not initialise it */
     bool decodable; /* no callback fields but msgsrv_bytes */
+    bool raw;       /* msgsrv_raw_type: the struct is a msgsrv_bytes that holds the encoding itself */
 } msi_type_traits;
 
 msi_type_traits msi_type_look(const pb_msgdesc_t *type);
@@ -38,6 +39,10 @@ void msi_release(const msgsrv_message_type *type, const msi_type_traits *traits,
 
 /* Makes every msgsrv_bytes of a message own a copy. false without memory; the message can be released all the same. */
 bool msi_own_views(const msgsrv_message_type *type, void *message);
+
+/* The same for one msgsrv_bytes; and frees what it owns. */
+bool msi_own_view(msgsrv_bytes *view);
+bool msi_release_view(msgsrv_bytes *view);
 
 /* Frees what msgsrv_bytes own. */
 void msi_release_views(const msgsrv_message_type *type, void *message);

@@ -86,9 +86,20 @@ static bool encode_with_text(pb_ostream_t *stream, const pb_msgdesc_t *type, con
     return end_run(stream, &run, type->field_count, message);
 }
 
+static msgsrv_status append_raw(const msgsrv_bytes *bytes, uint32_t max_message, msi_buf *out, msgsrv_error *error)
+{
+    if (bytes->size && !bytes->data)
+        return msi_error(error, MSGSRV_INVALID_ARGUMENT, "bytes of size %zu without data", bytes->size);
+    if (bytes->size > max_message)
+        return msi_error(error, MSGSRV_RESOURCE_EXHAUSTED, "bytes: over the message limit of %u bytes", max_message);
+    return msi_buf_append(out, bytes->data, bytes->size) ? MSGSRV_OK : msi_error_memory(error);
+}
+
 msgsrv_status msi_encode(const msgsrv_message_type *type, const msi_type_traits *traits, const void *message,
                          uint32_t max_message, msi_buf *out, msgsrv_error *error)
 {
+    if (traits->raw)
+        return append_raw(message, max_message, out, error);
     size_t start = out->len;
     sink to = {out, false};
     pb_ostream_t stream = {.callback = sink_write, .state = &to, .max_size = max_message};

@@ -72,6 +72,8 @@ static void look(const pb_msgdesc_t *type, msi_type_traits *traits, seen_types *
 
 msi_type_traits msi_type_look(const pb_msgdesc_t *type)
 {
+    if (!type)
+        return (msi_type_traits){.raw = true, .has_views = true, .zero_init = true, .decodable = true};
     msi_type_traits traits = {.flat = true, .zero_init = true, .decodable = true};
     seen_types seen = {.count = 0};
     look(type, &traits, &seen);

@@ -88,7 +88,7 @@ static bool walk(const pb_msgdesc_t *type, void *message, visit_fn visit)
     return ok;
 }
 
-static bool own(msgsrv_bytes *view)
+bool msi_own_view(msgsrv_bytes *view)
 {
     if (view->owned || !view->data)
         return true;
@@ -104,7 +104,7 @@ static bool own(msgsrv_bytes *view)
     return true;
 }
 
-static bool disown(msgsrv_bytes *view)
+bool msi_release_view(msgsrv_bytes *view)
 {
     free(view->owned);
     *view = (msgsrv_bytes){0};
@@ -113,10 +113,10 @@ static bool disown(msgsrv_bytes *view)
 
 bool msi_own_views(const msgsrv_message_type *type, void *message)
 {
-    return walk(type->nanopb, message, own);
+    return type->nanopb ? walk(type->nanopb, message, msi_own_view) : msi_own_view(message);
 }
 
 void msi_release_views(const msgsrv_message_type *type, void *message)
 {
-    (void)walk(type->nanopb, message, disown);
+    (void)(type->nanopb ? walk(type->nanopb, message, msi_release_view) : msi_release_view(message));
 }

@@ -62,6 +62,8 @@ typedef struct msi_frame {
     uint32_t metadata_count;
     bool streaming;
     bool has_body;
+    bool has_credit;
+    bool has_credit_bytes;
 } msi_frame;
 
 /* Reads a frame's payload. false: it does not decode, strings that are not UTF-8 included. Unknown fields are skipped. */
@@ -90,6 +92,12 @@ typedef struct msi_final {
     const msgsrv_metadata_set *trailer; /* NULL: none */
 } msi_final;
 
+/* What a call grants the server for its items; 0 is the wire's own first grant. */
+typedef struct msi_call_credit {
+    uint32_t items;
+    uint32_t bytes;
+} msi_call_credit;
+
 /*
  * Opening writes what is before the body, leaving room for lengths as a body of `hint` bytes needs them; the caller appends the body; closing
  * puts the lengths in, moving the body only when the hint was of another magnitude. So a message is never sized first.
@@ -98,13 +106,19 @@ typedef struct msi_final {
 bool msi_plain_open(msi_buf *out, uint32_t number, size_t hint, msi_open_frame *open);
 bool msi_end_open(msi_buf *out, uint64_t id, const msi_final *final, size_t hint, msi_open_frame *open);
 bool msi_call_open(msi_buf *out, uint64_t id, const char *method, uint32_t timeout_ms,
-                   const msgsrv_metadata_set *metadata, size_t hint, msi_open_frame *open);
+                   const msgsrv_metadata_set *metadata, const msi_call_credit *credit, size_t hint,
+                   msi_open_frame *open);
+bool msi_item_open(msi_buf *out, uint64_t id, size_t hint, msi_open_frame *open);
 bool msi_frame_close(msi_buf *out, const msi_open_frame *open);
 
 /* Whole frames without a body. An id of 0 is left out, as proto3 does. */
 bool msi_end_put(msi_buf *out, uint64_t id, const msi_final *final);
 bool msi_head_put(msi_buf *out, uint64_t id, const msgsrv_metadata_set *metadata);
 bool msi_cancel_put(msi_buf *out, uint64_t id);
+bool msi_credit_put(msi_buf *out, uint64_t id, uint32_t items, uint32_t bytes);
+/* A Call whose requests are Items that follow. */
+bool msi_streaming_call_put(msi_buf *out, uint64_t id, const char *method, uint32_t timeout_ms,
+                            const msgsrv_metadata_set *metadata, const msi_call_credit *credit);
 bool msi_ping_put(msi_buf *out, uint32_t number, const uint8_t *data, size_t size);
 bool msi_goaway_put(msi_buf *out, msgsrv_status code, const char *message, uint64_t last_id);
 

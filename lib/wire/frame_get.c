@@ -125,12 +125,14 @@ static bool get_call(const msi_wire_field *field, msi_frame *frame)
             break;
         case 5:
             frame->credit = (uint32_t)field->value;
+            frame->has_credit = true;
             break;
         case 6:
             frame->streaming = field->value != 0;
             break;
         case 7:
             frame->credit_bytes = (uint32_t)field->value;
+            frame->has_credit_bytes = true;
             break;
         default:
             break;

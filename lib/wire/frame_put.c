@@ -116,19 +116,45 @@ bool msi_end_open(msi_buf *out, uint64_t id, const msi_final *final, size_t hint
     return true;
 }
 
-bool msi_call_open(msi_buf *out, uint64_t id, const char *method, uint32_t timeout_ms,
-                   const msgsrv_metadata_set *metadata, size_t hint, msi_open_frame *open)
+static size_t call_room(const char *method, const msgsrv_metadata_set *metadata, const msi_call_credit *credit)
 {
-    size_t method_size = strlen(method);
-    size_t fields = 2 * VARINT_ROOM + 6 + method_size + metadata_room(metadata);
-    uint8_t *at = open_frame(out, MSI_FRAME_CALL, fields, hint, open);
-    if (!at)
-        return false;
+    size_t numbers = 2u + (credit->items != 0) + (credit->bytes != 0);
+    return numbers * VARINT_ROOM + 8 + strlen(method) + metadata_room(metadata);
+}
+
+static uint8_t *put_call(uint8_t *at, uint64_t id, const char *method, uint32_t timeout_ms,
+                         const msgsrv_metadata_set *metadata, const msi_call_credit *credit, bool streaming)
+{
     at = put_varint_field(at, 1, id);
-    at = put_bytes_field(at, 2, method, method_size);
+    at = put_bytes_field(at, 2, method, strlen(method));
     if (timeout_ms)
         at = put_varint_field(at, 3, timeout_ms);
-    open_body(out, put_metadata(at, metadata), hint, open);
+    at = put_metadata(at, metadata);
+    if (credit->items)
+        at = put_varint_field(at, 5, credit->items);
+    if (streaming)
+        at = put_varint_field(at, 6, 1);
+    if (credit->bytes)
+        at = put_varint_field(at, 7, credit->bytes);
+    return at;
+}
+
+bool msi_call_open(msi_buf *out, uint64_t id, const char *method, uint32_t timeout_ms,
+                   const msgsrv_metadata_set *metadata, const msi_call_credit *credit, size_t hint, msi_open_frame *open)
+{
+    uint8_t *at = open_frame(out, MSI_FRAME_CALL, call_room(method, metadata, credit), hint, open);
+    if (!at)
+        return false;
+    open_body(out, put_call(at, id, method, timeout_ms, metadata, credit, false), hint, open);
+    return true;
+}
+
+bool msi_item_open(msi_buf *out, uint64_t id, size_t hint, msi_open_frame *open)
+{
+    uint8_t *at = open_frame(out, MSI_FRAME_ITEM, 1 + msi_varint_size(id), hint, open);
+    if (!at)
+        return false;
+    open_body(out, put_varint_field(at, 1, id), hint, open);
     return true;
 }
 
@@ -205,6 +231,30 @@ bool msi_cancel_put(msi_buf *out, uint64_t id)
     if (!fields)
         return false;
     close_fields(out, MSI_FRAME_CANCEL, fields, put_varint_field(fields, 1, id));
+    return true;
+}
+
+bool msi_credit_put(msi_buf *out, uint64_t id, uint32_t items, uint32_t bytes)
+{
+    uint8_t *fields = open_fields(out, 3 * VARINT_ROOM);
+    if (!fields)
+        return false;
+    uint8_t *at = put_varint_field(fields, 1, id);
+    if (items)
+        at = put_varint_field(at, 2, items);
+    if (bytes)
+        at = put_varint_field(at, 3, bytes);
+    close_fields(out, MSI_FRAME_CREDIT, fields, at);
+    return true;
+}
+
+bool msi_streaming_call_put(msi_buf *out, uint64_t id, const char *method, uint32_t timeout_ms,
+                            const msgsrv_metadata_set *metadata, const msi_call_credit *credit)
+{
+    uint8_t *fields = open_fields(out, call_room(method, metadata, credit));
+    if (!fields)
+        return false;
+    close_fields(out, MSI_FRAME_CALL, fields, put_call(fields, id, method, timeout_ms, metadata, credit, true));
     return true;
 }
 
