@@ -15,6 +15,13 @@ static void *new_state(msgsrv_stream *stream, size_t size)
     return state;
 }
 
+/* Streams that may last end when the server drains, which would wait for them. */
+static msgsrv_status on_draining(msgsrv_stream *stream, void *ctx)
+{
+    (void)ctx;
+    return msgsrv_stream_fail(stream, MSGSRV_UNAVAILABLE, "the server is shutting down");
+}
+
 /* ---- Count ---- */
 
 struct count {
@@ -155,6 +162,7 @@ void demo_streams_fill(messages_Demo_service *demo)
     demo->Count.begin = count_begin;
     demo->Count.writable = count_on;
     demo->Count.woken = count_on;
+    demo->Count.draining = on_draining;
     demo->Sum.begin = sum_begin;
     demo->Sum.message = sum_message;
     demo->Sum.half_close = sum_half_close;
@@ -162,5 +170,6 @@ void demo_streams_fill(messages_Demo_service *demo)
     demo->Chat.message = chat_message;
     demo->Chat.writable = chat_writable;
     demo->Chat.half_close = chat_half_close;
+    demo->Chat.draining = on_draining;
     demo->Chat.closed = chat_closed;
 }
