@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #define LINE_ROOM 1024
-#define WORD_MAX 40 /* longer words are not compared */
+#define WORD_MAX 120 /* longer words are not compared */
 #define NEAR 2      /* changes of one letter */
 
 static const char *program_name = "";
