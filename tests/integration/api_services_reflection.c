@@ -304,7 +304,7 @@ END_TEST
 /* A service of the program's own takes one name; the other one is still built in. */
 START_TEST(test_replaced)
 {
-    static const grpc_reflection_v1_ServerReflection_service own = {.blocking = {0}};
+    static const grpc_reflection_v1_ServerReflection_service own = {.ServerReflectionInfo.begin = NULL};
     msgsrv_error error;
     msgsrv_server *server = api_server_new(NULL, NULL, NULL, NULL);
     api_ok(grpc_reflection_v1_ServerReflection_register(server, &own, NULL, &error), &error);

@@ -27,7 +27,7 @@ LAYERS = {
 # Whose headers a layer does not know: the pure ones can be tested and fuzzed alone.
 NO_LIBEVENT = {"base", "wire", "schema"}
 NO_NANOPB = {"base", "wire", "net"}
-# Written against the public headers alone; lib/services against its own and the generated ones of proto/, too.
+# Written against the public headers alone, and the generated ones of proto/; lib/services against its own as well.
 PUBLIC_ONLY = ("apps", "examples", "lib/services")
 # How a server gets its built-in services: the one header of theirs that another layer may include.
 BUILTIN = ("rpc", "services/builtin.h")
@@ -74,7 +74,7 @@ def public_faults(tree, path):
     built_in = tree / "lib/services" in path.parents
     for number, _, name in includes(path):
         first = name.split("/")[0]
-        if built_in and (first == "services" or (tree / "proto" / name.replace(".msgsrv.h", ".proto")).exists()):
+        if (built_in and first == "services") or (tree / "proto" / name.replace(".msgsrv.h", ".proto")).is_file():
             continue
         beside = (path.parent / name).resolve()
         internal = beside.exists() and tree.resolve() / "lib" in beside.parents and beside.parent != path.parent.resolve()
@@ -131,7 +131,7 @@ CLEAN = {
     "lib/services/health.c": '#include <msgsrv/service.h>\n#include "msgsrv/info.msgsrv.h"\n#include "services/builtin.h"\n',
     "lib/rpc/start.c": '#include "services/builtin.h"\n',
     "proto/msgsrv/info.proto": "",
-    "apps/tool/main.c": '#include <msgsrv/call.h>\n#include "options.h"\n',
+    "apps/tool/main.c": '#include <msgsrv/call.h>\n#include "msgsrv/info.msgsrv.h"\n#include "options.h"\n',
     "apps/tool/options.h": "#include <stddef.h>\n",
     "examples/server.c": "#include <msgsrv/call.h>\n",
 }
