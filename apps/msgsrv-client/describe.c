@@ -24,8 +24,10 @@ int command_describe(const struct options *options)
         status = types_find(&types, ANY, "service, method, message or enum", options->name, &name);
     if (status == 0 && msgsrv_schema_describe(types.schema, name->text, &text, &error) != MSGSRV_OK)
         status = app_fail("describe", &error, options->server);
-    if (status == 0)
+    if (status == 0) {
+        app_clean(text, true);
         fputs(text, stdout);
+    }
     free(text);
     types_close(&types);
     return status;

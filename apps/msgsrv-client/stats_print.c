@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "json.h"
+#include "program.h"
 
 #define NAME_WIDTH 44
 
@@ -62,6 +63,7 @@ static bool print_number(const char *outer, const char *name, uint64_t value)
     if (value == 0)
         return false;
     snprintf(text, sizeof text, "%s%s%s", outer, *outer ? " " : "", name ? name : "");
+    app_clean(text, false);
     printf("%-*s %" PRIu64 "\n", NAME_WIDTH, text, value);
     return true;
 }
