@@ -38,7 +38,7 @@
 #define MSI_BACKOFF_MIN_MS 100u
 #define MSI_BACKOFF_MAX_MS 10000u
 #define MSI_CLIENT_MAX_CALLS 100000u
-#define MSI_STREAM_OUTPUT (256 * MSI_KIB)
+#define MSI_MAX_STREAM_OUTPUT (256 * MSI_KIB)
 #define MSI_MAX_UNREAD (16 * MSI_MIB)
 #define MSI_STREAM_ITEMS 64u             /* also what the wire grants at first, each way */
 #define MSI_STREAM_BYTES (256 * MSI_KIB) /* the same */

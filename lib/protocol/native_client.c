@@ -406,7 +406,7 @@ static msi_client_session *open_session(msi_loop *loop, int fd, const msi_addres
         return NULL;
     }
     session->conn = conn;
-    msi_outlet_init(&session->outlet, conn, &msi_native_stream, MSI_STREAM_OUTPUT, MSI_MAX_UNREAD);
+    msi_outlet_init(&session->outlet, conn, &msi_native_stream, MSI_MAX_STREAM_OUTPUT, MSI_MAX_UNREAD);
     session->events = events;
     session->limits = client_limits;
     session->client = client;

@@ -34,7 +34,7 @@ static msgsrv_status check(msgsrv_server_options *o, msgsrv_error *error)
         {"plain_timeout_ms", &o->plain_timeout_ms, MSI_PLAIN_TIMEOUT_MS, 1, MSGSRV_NONE - 1, true},
         {"backlog", &o->backlog, MSI_BACKLOG, 1, 65535, false},
         {"socket_mode", &o->socket_mode, MSI_SOCKET_MODE, 1, 0777, false},
-        {"max_stream_output", &o->max_stream_output, MSI_STREAM_OUTPUT, 4 * MSI_KIB, 64 * MSI_MIB, false},
+        {"max_stream_output", &o->max_stream_output, MSI_MAX_STREAM_OUTPUT, 4 * MSI_KIB, 64 * MSI_MIB, false},
         {"max_unread", &o->max_unread, MSI_MAX_UNREAD, 4 * MSI_KIB, 1024 * MSI_MIB, false},
     };
     if (o->base && o->threads)

@@ -7,13 +7,16 @@
 
 #include "messages.pb.h"
 
-#if MSGSRV_GENERATED_ABI != 1
+#if MSGSRV_GENERATED_ABI != 2
 #error "messages.msgsrv.h was generated for another version of libmsgsrv; generate it again"
 #endif
 
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/** The file messages.proto itself, for reflection and JSON. */
+extern const msgsrv_proto_file messages_proto_file;
 
 /** The message messages.EchoMessage. */
 extern const msgsrv_message_type messages_EchoMessage_type;
