@@ -19,8 +19,10 @@
 #define BUCKETS 1024u /* about ten names each when all are taken */
 #define NOTHING_SENT (-1)
 
+typedef grpc_health_v1_Health_Watch_server watch_call;
+
 typedef struct health_watcher {
-    msgsrv_stream *stream;
+    watch_call call; /* with a reference to its stream */
     struct health_name *name;
     struct health_watcher *next; /* of the same name */
     struct health_watcher **back;
@@ -161,25 +163,25 @@ static msgsrv_status send_status(msi_health *health, health_watcher *watcher)
         return MSGSRV_OK;
     msgsrv_error error;
     grpc_health_v1_HealthCheckResponse response = {.status = to_wire(value)};
-    msgsrv_status status = grpc_health_v1_Health_Watch_send(watcher->stream, &response, &error);
+    msgsrv_status status = grpc_health_v1_Health_Watch_server_send(watcher->call, &response, &error);
     if (status == MSGSRV_OK)
         watcher->sent = (int)value;
     else if (status != MSGSRV_AGAIN)
-        return msgsrv_stream_fail(watcher->stream, status, "%s", error.text);
+        return msgsrv_stream_fail(watcher->call.stream, status, "%s", error.text);
     return status;
 }
 
 /* Brings a watcher up to date, and ends it when the server drains and it has been told so. */
-static msgsrv_status update(msgsrv_stream *stream, void *ctx)
+static msgsrv_status update(watch_call call, void *ctx)
 {
     msi_health *health = ctx;
-    health_watcher *watcher = msgsrv_stream_data(stream);
+    health_watcher *watcher = msgsrv_stream_data(call.stream);
     if (!watcher)
         return MSGSRV_OK;
     bool draining = msgsrv_server_draining(health->server);
     msgsrv_status status = send_status(health, watcher);
     if (status == MSGSRV_OK && draining)
-        return msgsrv_stream_fail(stream, MSGSRV_UNAVAILABLE, MSI_SHUTTING_DOWN);
+        return msgsrv_stream_fail(call.stream, MSGSRV_UNAVAILABLE, MSI_SHUTTING_DOWN);
     return status;
 }
 
@@ -209,28 +211,28 @@ static void leave(msi_health *health, health_watcher *watcher)
     pthread_mutex_unlock(&health->lock);
 }
 
-static msgsrv_status watch_begin(msgsrv_stream *stream, const grpc_health_v1_HealthCheckRequest *request, void *ctx)
+static msgsrv_status watch_begin(watch_call call, const grpc_health_v1_HealthCheckRequest *request, void *ctx)
 {
     health_watcher *watcher = calloc(1, sizeof *watcher);
     if (watcher)
-        *watcher = (health_watcher){.stream = stream, .sent = NOTHING_SENT};
+        *watcher = (health_watcher){.call = call, .sent = NOTHING_SENT};
     if (!watcher || !join(ctx, watcher, request->service)) {
         free(watcher);
-        return msgsrv_stream_fail(stream, MSGSRV_RESOURCE_EXHAUSTED, "no memory");
+        return msgsrv_stream_fail(call.stream, MSGSRV_RESOURCE_EXHAUSTED, "no memory");
     }
-    (void)msgsrv_stream_ref(stream);
-    msgsrv_stream_set_data(stream, watcher);
-    return update(stream, ctx);
+    (void)msgsrv_stream_ref(call.stream);
+    msgsrv_stream_set_data(call.stream, watcher);
+    return update(call, ctx);
 }
 
-static void watch_closed(msgsrv_stream *stream, const msgsrv_error *error, void *ctx)
+static void watch_closed(watch_call call, const msgsrv_error *outcome, void *ctx)
 {
-    (void)error;
-    health_watcher *watcher = msgsrv_stream_data(stream);
+    (void)outcome;
+    health_watcher *watcher = msgsrv_stream_data(call.stream);
     if (!watcher)
         return;
     leave(ctx, watcher);
-    msgsrv_stream_unref(stream);
+    msgsrv_stream_unref(call.stream);
     free(watcher);
 }
 
@@ -249,7 +251,7 @@ static msgsrv_status set_name(msi_health *health, const char *text, msgsrv_healt
     name->known = true;
     name->value = value;
     for (health_watcher *at = name->watchers; at; at = at->next)
-        msgsrv_stream_wake(at->stream);
+        msgsrv_stream_wake(at->call.stream);
     return MSGSRV_OK;
 }
 
@@ -294,11 +296,7 @@ msgsrv_status msi_health_register(msi_health *health, msgsrv_error *error)
     static const grpc_health_v1_Health_service service = {
         .Check = check,
         .List = list,
-        .Watch = {.begin = watch_begin,
-                  .writable = update,
-                  .woken = update,
-                  .draining = update,
-                  .closed = watch_closed},
+        .Watch = {.begin = watch_begin, .writable = update, .woken = update, .draining = update, .closed = watch_closed},
     };
     return grpc_health_v1_Health_register(health->server, &service, health, error);
 }

@@ -69,6 +69,8 @@ static msgsrv_status get_stats(msgsrv_call *call, const msgsrv_info_v1_GetStatsR
 
 /* ---- WatchStats; on the stream's loop ---- */
 
+typedef msgsrv_info_v1_Info_WatchStats_server watch_call;
+
 typedef struct stats_watch {
     uint32_t interval_ms;
     uint64_t skipped; /* since the last message that was sent */
@@ -94,9 +96,9 @@ static void schedule(msgsrv_stream *stream, stats_watch *watch)
 }
 
 /* Sends a message, or leaves it out. */
-static msgsrv_status send_stats(msgsrv_stream *stream, stats_watch *watch, const msi_info *info)
+static msgsrv_status send_stats(watch_call call, stats_watch *watch, const msi_info *info)
 {
-    if (!msgsrv_stream_can_send(stream)) {
+    if (!msgsrv_stream_can_send(call.stream)) {
         watch->skipped++;
         return MSGSRV_OK;
     }
@@ -106,48 +108,48 @@ static msgsrv_status send_stats(msgsrv_stream *stream, stats_watch *watch, const
         .stats = *msi_info_stats_fill(watch->memory, info->server, info->methods),
         .skipped = watch->skipped,
     };
-    msgsrv_status status = msgsrv_info_v1_Info_WatchStats_send(stream, &response, &error);
+    msgsrv_status status = msgsrv_info_v1_Info_WatchStats_server_send(call, &response, &error);
     if (status == MSGSRV_AGAIN)
         watch->skipped++;
     else if (status)
-        return msgsrv_stream_fail(stream, status, "%s", error.text);
+        return msgsrv_stream_fail(call.stream, status, "%s", error.text);
     else
         watch->skipped = 0;
     return MSGSRV_OK;
 }
 
-static msgsrv_status tick(msgsrv_stream *stream, void *ctx)
+static msgsrv_status tick(watch_call call, void *ctx)
 {
-    stats_watch *watch = msgsrv_stream_data(stream);
+    stats_watch *watch = msgsrv_stream_data(call.stream);
     if (!watch)
         return MSGSRV_OK;
-    msgsrv_status status = send_stats(stream, watch, ctx);
+    msgsrv_status status = send_stats(call, watch, ctx);
     if (status == MSGSRV_OK)
-        schedule(stream, watch);
+        schedule(call.stream, watch);
     return status;
 }
 
-static msgsrv_status watch_begin(msgsrv_stream *stream, const msgsrv_info_v1_WatchStatsRequest *request, void *ctx)
+static msgsrv_status watch_begin(watch_call call, const msgsrv_info_v1_WatchStatsRequest *request, void *ctx)
 {
     const msi_info *info = ctx;
     uint32_t interval_ms = request->interval_ms ? request->interval_ms : INTERVAL_DEFAULT_MS;
     if (interval_ms < INTERVAL_MIN_MS || interval_ms > INTERVAL_MAX_MS)
-        return msgsrv_stream_fail(stream, MSGSRV_INVALID_ARGUMENT, "interval_ms is %u; it may be %u to %u",
+        return msgsrv_stream_fail(call.stream, MSGSRV_INVALID_ARGUMENT, "interval_ms is %u; it may be %u to %u",
                                   (unsigned)interval_ms, INTERVAL_MIN_MS, INTERVAL_MAX_MS);
-    msgsrv_call *call = msgsrv_stream_call(stream);
-    stats_watch *watch = msgsrv_call_alloc(call, sizeof *watch);
-    void *memory = msgsrv_call_alloc(call, msi_info_stats_size(info->methods));
+    msgsrv_call *owner = msgsrv_stream_call(call.stream);
+    stats_watch *watch = msgsrv_call_alloc(owner, sizeof *watch);
+    void *memory = msgsrv_call_alloc(owner, msi_info_stats_size(info->methods));
     if (!watch || !memory)
-        return msgsrv_stream_fail(stream, MSGSRV_RESOURCE_EXHAUSTED, "no memory");
+        return msgsrv_stream_fail(call.stream, MSGSRV_RESOURCE_EXHAUSTED, "no memory");
     *watch = (stats_watch){.interval_ms = interval_ms, .due_ns = now_ns(), .memory = memory};
-    msgsrv_stream_set_data(stream, watch);
-    return tick(stream, ctx);
+    msgsrv_stream_set_data(call.stream, watch);
+    return tick(call, ctx);
 }
 
-static msgsrv_status watch_draining(msgsrv_stream *stream, void *ctx)
+static msgsrv_status watch_draining(watch_call call, void *ctx)
 {
     (void)ctx;
-    return msgsrv_stream_fail(stream, MSGSRV_UNAVAILABLE, MSI_SHUTTING_DOWN);
+    return msgsrv_stream_fail(call.stream, MSGSRV_UNAVAILABLE, MSI_SHUTTING_DOWN);
 }
 
 /* ---- its life ---- */

@@ -12,32 +12,32 @@
 /* ---- limits ---- */
 
 /* Each numeric option: its name and its unit. */
-#define OPTION_LIST(X)             \
-    X(threads, "")                 \
-    X(worker_threads, "")          \
-    X(worker_queue, "calls")       \
-    X(max_connections, "")         \
-    X(max_calls, "")               \
-    X(max_message, "bytes")        \
-    X(max_metadata, "bytes")       \
-    X(max_output, "bytes")         \
-    X(first_byte_timeout_ms, "ms") \
-    X(frame_timeout_ms, "ms")      \
-    X(output_timeout_ms, "ms")     \
-    X(keepalive_idle_s, "s")       \
-    X(keepalive_interval_s, "s")   \
-    X(keepalive_count, "probes")   \
-    X(linger_ms, "ms")             \
-    X(linger_bytes, "bytes")       \
-    X(pings_per_second, "1/s")     \
-    X(ping_burst, "pings")         \
+#define OPTION_LIST(X)               \
+    X(threads, "")                   \
+    X(worker_threads, "")            \
+    X(worker_queue, "calls")         \
+    X(max_connections, "")           \
+    X(max_calls, "")                 \
+    X(max_message, "bytes")          \
+    X(max_metadata, "bytes")         \
+    X(max_output, "bytes")           \
+    X(first_byte_timeout_ms, "ms")   \
+    X(frame_timeout_ms, "ms")        \
+    X(output_timeout_ms, "ms")       \
+    X(keepalive_idle_s, "s")         \
+    X(keepalive_interval_s, "s")     \
+    X(keepalive_count, "probes")     \
+    X(linger_ms, "ms")               \
+    X(linger_bytes, "bytes")         \
+    X(pings_per_second, "1/s")       \
+    X(ping_burst, "pings")           \
     X(idle_frames_per_second, "1/s") \
-    X(plain_max_calls, "calls")    \
-    X(plain_max_bytes, "bytes")    \
-    X(plain_timeout_ms, "ms")      \
-    X(backlog, "connections")      \
-    X(socket_mode, "bits")         \
-    X(max_stream_output, "bytes")  \
+    X(plain_max_calls, "calls")      \
+    X(plain_max_bytes, "bytes")      \
+    X(plain_timeout_ms, "ms")        \
+    X(backlog, "connections")        \
+    X(socket_mode, "bits")           \
+    X(max_stream_output, "bytes")    \
     X(max_unread, "bytes")
 
 typedef struct numeric_option {

@@ -85,8 +85,8 @@ static unsigned duration_index(uint64_t duration_ns)
 static void raise(atomic_uint_fast64_t *most, uint64_t value)
 {
     uint_fast64_t known = get(most);
-    while (value > known && !atomic_compare_exchange_weak_explicit(most, &known, value, memory_order_relaxed,
-                                                                   memory_order_relaxed)) {
+    while (value > known &&
+           !atomic_compare_exchange_weak_explicit(most, &known, value, memory_order_relaxed, memory_order_relaxed)) {
     }
 }
 

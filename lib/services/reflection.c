@@ -31,17 +31,17 @@ typedef grpc_reflection_v1_ServerReflectionRequest request_message;
 /* ---- one response ---- */
 
 enum { /* fields of ServerReflectionResponse and of what it holds */
-    RESPONSE_VALID_HOST = 1,
-    RESPONSE_ORIGINAL_REQUEST = 2,
-    RESPONSE_FILE_DESCRIPTORS = 4,
-    RESPONSE_EXTENSION_NUMBERS = 5,
-    RESPONSE_SERVICES = 6,
-    RESPONSE_ERROR = 7,
-    EXTENSIONS_BASE_TYPE = 1,
-    SERVICES_SERVICE = 1,
-    SERVICE_NAME = 1,
-    ERROR_CODE = 1,
-    ERROR_MESSAGE = 2,
+       RESPONSE_VALID_HOST = 1,
+       RESPONSE_ORIGINAL_REQUEST = 2,
+       RESPONSE_FILE_DESCRIPTORS = 4,
+       RESPONSE_EXTENSION_NUMBERS = 5,
+       RESPONSE_SERVICES = 6,
+       RESPONSE_ERROR = 7,
+       EXTENSIONS_BASE_TYPE = 1,
+       SERVICES_SERVICE = 1,
+       SERVICE_NAME = 1,
+       ERROR_CODE = 1,
+       ERROR_MESSAGE = 2,
 };
 
 /* Appends a part as a field of the response, and frees it. */
@@ -201,8 +201,7 @@ static msgsrv_status take_request(const msi_reflection *reflection, msgsrv_strea
 
 static msgsrv_status begin(const msi_reflection *reflection, msgsrv_stream *stream)
 {
-    reflection_stream *state =
-        calloc(1, sizeof *state + reflection->index.file_count * sizeof state->sent[0]);
+    reflection_stream *state = calloc(1, sizeof *state + reflection->index.file_count * sizeof state->sent[0]);
     if (!state)
         return msgsrv_stream_fail(stream, MSGSRV_RESOURCE_EXHAUSTED, "no memory");
     msgsrv_stream_set_data(stream, state);
@@ -272,28 +271,28 @@ static bool implemented(const void *implementation)
 }
 
 /* A service of one method, by name. */
-#define REFLECTION_SERVICE(variable, service_name, described)                                         \
-    static const msgsrv_method variable##_method = {                                                  \
-        .abi = MSGSRV_GENERATED_ABI,                                                                  \
-        .kind = MSGSRV_BIDI_STREAMING,                                                                \
-        .path = "/" service_name "/ServerReflectionInfo",                                             \
-        .request = &msgsrv_raw_type,                                                                  \
-        .response = &msgsrv_raw_type,                                                                 \
-    };                                                                                                \
-    static const msgsrv_service_method variable##_methods[] = {                                       \
-        {.method = &variable##_method, .implemented = implemented, .serve = serve},                   \
-    };                                                                                                \
-    const msgsrv_service variable = {                                                                 \
-        .abi = MSGSRV_GENERATED_ABI,                                                                  \
-        .nanopb_header = PB_PROTO_HEADER_VERSION,                                                     \
-        .nanopb_size_bytes = sizeof(pb_size_t),                                                       \
-        .nanopb_desc_bytes = sizeof(pb_msgdesc_t),                                                    \
-        .generator = "by hand",                                                                       \
-        .name = service_name,                                                                         \
-        .implementation_size = 1,                                                                     \
-        .methods = variable##_methods,                                                                \
-        .method_count = 1,                                                                            \
-        .file = &(described),                                                                         \
+#define REFLECTION_SERVICE(variable, service_name, described)                       \
+    static const msgsrv_method variable##_method = {                                \
+        .abi = MSGSRV_GENERATED_ABI,                                                \
+        .kind = MSGSRV_BIDI_STREAMING,                                              \
+        .path = "/" service_name "/ServerReflectionInfo",                           \
+        .request = &msgsrv_raw_type,                                                \
+        .response = &msgsrv_raw_type,                                               \
+    };                                                                              \
+    static const msgsrv_service_method variable##_methods[] = {                     \
+        {.method = &variable##_method, .implemented = implemented, .serve = serve}, \
+    };                                                                              \
+    const msgsrv_service variable = {                                               \
+        .abi = MSGSRV_GENERATED_ABI,                                                \
+        .nanopb_header = PB_PROTO_HEADER_VERSION,                                   \
+        .nanopb_size_bytes = sizeof(pb_size_t),                                     \
+        .nanopb_desc_bytes = sizeof(pb_msgdesc_t),                                  \
+        .generator = "by hand",                                                     \
+        .name = service_name,                                                       \
+        .implementation_size = 1,                                                   \
+        .methods = variable##_methods,                                              \
+        .method_count = 1,                                                          \
+        .file = &(described),                                                       \
     }
 
 REFLECTION_SERVICE(msi_reflection_v1, "grpc.reflection.v1.ServerReflection", grpc_reflection_v1_reflection_proto_file);

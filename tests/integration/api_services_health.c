@@ -113,8 +113,7 @@ START_TEST(test_list)
         snprintf(name, sizeof name, "a.Service%u", i);
         set(server, name, MSGSRV_HEALTH_SERVING);
     }
-    api_expect(MSGSRV_RESOURCE_EXHAUSTED, grpc_health_v1_Health_List(client, &request, NULL, &response, &error),
-               &error);
+    api_expect(MSGSRV_RESOURCE_EXHAUSTED, grpc_health_v1_Health_List(client, &request, NULL, &response, &error), &error);
     msgsrv_client_free(client);
     msgsrv_server_free(server);
 }
@@ -124,7 +123,8 @@ START_TEST(test_turned_off)
 {
     msgsrv_error error;
     int health;
-    msgsrv_server *server = api_server_on(NULL, &(msgsrv_server_options){.size = sizeof(msgsrv_server_options), .no_health = true}, NULL, NULL);
+    msgsrv_server *server = api_server_on(
+        NULL, &(msgsrv_server_options){.size = sizeof(msgsrv_server_options), .no_health = true}, NULL, NULL);
     msgsrv_client *client = api_client(server, NULL);
     api_expect(MSGSRV_UNIMPLEMENTED, check(client, "", &health, &error), &error);
     api_expect(MSGSRV_FAILED_PRECONDITION, msgsrv_server_set_health(server, "", MSGSRV_HEALTH_SERVING, &error), &error);
@@ -168,8 +168,8 @@ START_TEST(test_set_arguments)
     api_expect(MSGSRV_INVALID_ARGUMENT, msgsrv_server_set_health(NULL, "", MSGSRV_HEALTH_SERVING, &error), &error);
     api_expect(MSGSRV_INVALID_ARGUMENT, msgsrv_server_set_health(server, NULL, MSGSRV_HEALTH_SERVING, &error), &error);
     api_expect(MSGSRV_INVALID_ARGUMENT, msgsrv_server_set_health(server, name, MSGSRV_HEALTH_SERVING, &error), &error);
-    api_expect(MSGSRV_INVALID_ARGUMENT,
-               msgsrv_server_set_health(server, "", MSGSRV_HEALTH_SERVICE_UNKNOWN, &error), &error);
+    api_expect(MSGSRV_INVALID_ARGUMENT, msgsrv_server_set_health(server, "", MSGSRV_HEALTH_SERVICE_UNKNOWN, &error),
+               &error);
     msgsrv_status status = MSGSRV_OK;
     unsigned taken = 0;
     while (status == MSGSRV_OK && taken <= 10000) {
