@@ -15,7 +15,7 @@
 
 #define LINE_ROOM 1024
 #define WORD_MAX 120 /* longer words are not compared */
-#define NEAR 2      /* changes of one letter */
+#define NEAR 2       /* changes of one letter */
 
 static const char *program_name = "";
 

@@ -9,9 +9,8 @@
 #include "program.h"
 #include "types.h"
 
-#define ANY                                                                             \
-    (1u << MSGSRV_SYMBOL_SERVICE | 1u << MSGSRV_SYMBOL_METHOD | 1u << MSGSRV_SYMBOL_MESSAGE | \
-     1u << MSGSRV_SYMBOL_ENUM)
+#define ANY \
+    (1u << MSGSRV_SYMBOL_SERVICE | 1u << MSGSRV_SYMBOL_METHOD | 1u << MSGSRV_SYMBOL_MESSAGE | 1u << MSGSRV_SYMBOL_ENUM)
 
 int command_describe(const struct options *options)
 {

@@ -13,7 +13,10 @@
 #define NAME_WIDTH 44
 
 #define NUMBER(field) #field, offsetof(msgsrv_info_v1_Stats, field)
-#define GROUP_END {NULL, 0}
+#define GROUP_END \
+    {             \
+        NULL, 0   \
+    }
 
 static const struct {
     const char *name; /* NULL: a group ends */

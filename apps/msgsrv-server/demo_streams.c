@@ -61,8 +61,8 @@ static msgsrv_status count_begin(messages_Demo_Count_server call, const messages
     struct count *count = new_state(call.stream, sizeof *count);
     if (!count)
         return msgsrv_stream_fail(call.stream, MSGSRV_RESOURCE_EXHAUSTED, "no memory");
-    *count = (struct count){
-        .next = request->first, .last = request->last, .interval_ms = (uint32_t)request->interval_ms};
+    *count =
+        (struct count){.next = request->first, .last = request->last, .interval_ms = (uint32_t)request->interval_ms};
     return count_on(call, ctx);
 }
 
