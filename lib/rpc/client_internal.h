@@ -46,6 +46,8 @@ typedef struct msi_client_entry {
     struct msi_stream_op *close_op;
     msgsrv_metadata_set *sync_head; /* where a synchronous stream's metadata goes in the end */
     msgsrv_metadata_set *sync_trailer;
+    bool trying;    /* one of them is being tried */
+    bool try_again; /* and something has changed meanwhile */
     bool end_waits; /* the end came behind messages that wait to be handled; it is in `error` */
     msgsrv_complete_fn complete;
     _Alignas(max_align_t) unsigned char closure[MSGSRV_CLOSURE_SIZE];
