@@ -114,7 +114,7 @@ class Calls(TestCase):
             talk.interrupt()
             result = talk.end_without_closing()
             self.assertEqual((result.status, result.err),
-                             (1, f"msgsrv-client: Count: CANCELLED: the call was cancelled ({self.url})\n"))
+                             (1, f"msgsrv-client: Count: CANCELLED: interrupted ({self.url})\n"))
 
     def test_a_stream_of_requests(self):
         self.check(self.call("Sum", "-", stdin=b""), 0, "{}\n")
@@ -164,7 +164,7 @@ class Calls(TestCase):
                     talk.interrupt(number)
                     result = talk.end_without_closing()
                     self.assertEqual((result.status, result.out, result.err),
-                                     (1, "", f"msgsrv-client: {method}: CANCELLED: the call was cancelled ({self.url})\n"))
+                                     (1, "", f"msgsrv-client: {method}: CANCELLED: interrupted ({self.url})\n"))
                     self.wait_for_streams(0)
 
     def wait_for_streams(self, count):

@@ -15,7 +15,7 @@ import termios
 import unittest
 
 from native import native_server
-from programs import CLIENT, ENVIRONMENT, GUARD, TestCase, client, conversation, refusing_url, server
+from programs import CLIENT, ENVIRONMENT, GUARD, TestCase, client, conversation, field, refusing_url, server, varint
 
 
 class Stats(TestCase):
@@ -165,10 +165,12 @@ class Others(TestCase):
                        "/msgsrv.info.v1.Info/GetStats\n")
 
     def test_names_of_a_hostile_server(self):
-        stats = b"\x0a\x1e\xc2\x01\x1b\x0a\x17/a\x1b[2J\"\\\xc2\x9b" + b"x" * 11 + b"y/z\x10\x01"
+        method = field(1, b'/a\x1b[2J"\\\xc2\x9b/z') + varint(2 << 3) + varint(1)
+        stats = field(1, field(24, method) + field(6, field(1, b"\x1b[2J") + varint(2 << 3) + varint(1)))
         with native_server({"/msgsrv.info.v1.Info/GetStats": lambda body: stats}) as url:
             result = client(url, "stats")
-            self.assertEqual(result.status, 0, result)
+            self.assertEqual((result.status, result.err), (0, ""))
+            self.assertRegex(result.out, r'a\?\[2J"\\\?\?/z calls_started +1\n')
             self.assertNotIn("\x1b", result.out)
             self.assertNotIn("\x1b", client(url, "stats", "--json").out)
 
