@@ -9,8 +9,6 @@
 #include "schema/codec.h"
 #include "wire/varint.h"
 
-#define BLOCK_COST 40u /* of an allocation: the heap's own, rounding, and the pointer to it */
-
 typedef struct check {
     size_t memory; /* still allowed */
     msgsrv_error *error;
@@ -69,7 +67,7 @@ static msgsrv_status check_message(check *state, const msgsrv_message_type *type
     if (depth > MSI_DEPTH_MAX)
         return msi_error(state->error, MSGSRV_INVALID_ARGUMENT, "%s: messages are nested more than %u deep", type->name,
                          MSI_DEPTH_MAX);
-    if (!take_memory(state, type->struct_size + BLOCK_COST))
+    if (!take_memory(state, type->struct_size + MSI_BLOCK_COST))
         return too_large(state, type);
     const uint8_t *end = data.data + data.size;
     for (const uint8_t *at = data.data; at < end;) {
@@ -81,7 +79,7 @@ static msgsrv_status check_message(check *state, const msgsrv_message_type *type
         if (!field || found.type != MSI_WIRE_BYTES)
             continue;
         msgsrv_status status = MSGSRV_OK;
-        if (field->kind != MSGSRV_FIELD_MESSAGE && !take_memory(state, found.bytes.size + BLOCK_COST))
+        if (field->kind != MSGSRV_FIELD_MESSAGE && !take_memory(state, found.bytes.size + MSI_BLOCK_COST))
             status = too_large(state, type);
         else if (field->kind == MSGSRV_FIELD_STRING)
             status = check_text(type, field, found.bytes, state->error);

@@ -9,6 +9,9 @@
 #include <msgsrv/service.h>
 
 #include "base/buf.h"
+#include "schema/plan.h"
+
+#define MSI_BLOCK_COST 40u /* of an allocation: the heap's own, rounding, and the pointer to it */
 
 /* What has to be done with a type, found out once at registration. */
 typedef struct msi_type_traits {
@@ -19,9 +22,13 @@ typedef struct msi_type_traits {
     bool zero_init; /* a cleared struct is its default, so nanopb need not initialise it */
     bool decodable; /* no callback fields but msgsrv_bytes */
     bool raw;       /* msgsrv_raw_type: the struct is a msgsrv_bytes that holds the encoding itself */
+    msi_plan plan;  /* how to do without nanopb; plan.count is 0 when that cannot be */
 } msi_type_traits;
 
 msi_type_traits msi_type_look(const pb_msgdesc_t *type);
+
+/* Whether a field's C type is msgsrv_bytes, going by its size and the type's callback; for fields of nanopb's callback type. */
+bool msi_is_view(const pb_field_iter_t *field);
 
 /*
  * Decodes into a struct that is cleared to zero. msgsrv_bytes become views of `data`. On failure what was allocated is released and the

@@ -12,7 +12,7 @@ typedef struct seen_types {
     size_t count;
 } seen_types;
 
-static bool is_view(const pb_field_iter_t *field)
+bool msi_is_view(const pb_field_iter_t *field)
 {
     return field->descriptor->field_callback == msgsrv_field_callback && field->data_size == sizeof(msgsrv_bytes);
 }
@@ -29,7 +29,7 @@ static void look_field(const pb_field_iter_t *field, bool outermost, msi_type_tr
         break;
     case PB_ATYPE_CALLBACK:
         traits->flat = false;
-        if (is_view(field))
+        if (msi_is_view(field))
             traits->has_views = true;
         else
             traits->decodable = false;
@@ -75,7 +75,9 @@ msi_type_traits msi_type_look(const pb_msgdesc_t *type)
     if (!type)
         return (msi_type_traits){.raw = true, .has_views = true, .zero_init = true, .decodable = true};
     msi_type_traits traits = {.flat = true, .zero_init = true, .decodable = true};
-    seen_types seen = {.count = 0};
+    seen_types seen;
+    seen.count = 0; /* the rest need not be cleared: a client looks for each call */
     look(type, &traits, &seen);
+    traits.plan = msi_plan_make(type);
     return traits;
 }
