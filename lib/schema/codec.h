@@ -62,6 +62,10 @@ msgsrv_status msi_check(const msgsrv_message_type *type, const uint8_t *data, si
 msgsrv_status msi_explain(const msgsrv_message_type *type, const uint8_t *data, size_t size, const char *nanopb_said,
                           msgsrv_error *error);
 
+/* A text, bytes or message field that came as something else. */
+msgsrv_status msi_wire_type_error(const msgsrv_message_type *type, const msgsrv_field *field, uint32_t wire_type,
+                                  msgsrv_error *error);
+
 /* The field of a number, or NULL. */
 const msgsrv_field *msi_field_find(const msgsrv_message_type *type, uint32_t number);
 

@@ -426,9 +426,11 @@ START_TEST(what_a_message_takes_is_bounded_the_same)
     while (bytes.size < 100000)
         ts_put_text(&bytes, 1, ""); /* 40 bytes each, as schema/check.c counts */
     ck_assert(!decode_both(&plan_Pieces_type, &bytes));
-    bytes.size = 2 * (1024 * 1024 / 40 - 1);
+    bytes.size = 2 * (1024 * 1024 / 40 - 2); /* with the message's own 40, 56 are left */
+    ts_put_text(&bytes, 1, "sixteen letters.");
     ck_assert(decode_both(&plan_Pieces_type, &bytes));
-    bytes.size += 2;
+    bytes.size -= 18;
+    ts_put_text(&bytes, 1, "seventeen letters");
     ck_assert(!decode_both(&plan_Pieces_type, &bytes));
     ts_bytes_release(&bytes);
 }
