@@ -35,7 +35,6 @@ enum kind {
 
 #define KEY_MAX 0x3fffu /* two bytes */
 #define NUMBER_MAX (KEY_MAX >> 3)
-#define PHANTOM_SIZE 2048u
 #define MEMBER_COST 16u /* padding, has_ member and its padding */
 #define HEAD_BOUND 12u  /* a key and a varint */
 
@@ -103,19 +102,11 @@ static uint16_t key_of(const pb_field_iter_t *field, enum kind kind)
     return (uint16_t)(field->tag << 3 | wire);
 }
 
-/* Whether all fields have a kind, in a struct that surely is no larger than the phantom. */
-static bool is_ordinary(const pb_msgdesc_t *type)
+size_t msi_plan_room(const pb_field_iter_t *field)
 {
-    pb_field_iter_t field;
-    size_t size = 0;
-    if (type->default_value || type->field_count > MSI_PLAN_FIELDS || !pb_field_iter_begin(&field, type, NULL))
-        return false;
-    do {
-        if (kind_of(&field) == NO_KIND)
-            return false;
-        size += MEMBER_COST + (field.data_size > sizeof(void *) ? field.data_size : sizeof(void *));
-    } while (pb_field_iter_next(&field));
-    return size <= PHANTOM_SIZE;
+    if (kind_of(field) == NO_KIND)
+        return MSI_PLAN_ROOM + 1;
+    return MEMBER_COST + (field->data_size > sizeof(void *) ? field->data_size : sizeof(void *));
 }
 
 static bool add_field(msi_plan *plan, const pb_field_iter_t *field, const char *phantom)
@@ -138,10 +129,10 @@ static bool add_field(msi_plan *plan, const pb_field_iter_t *field, const char *
 msi_plan msi_plan_make(const pb_msgdesc_t *type)
 {
     /* The iterator tells of offsets only within a struct, and reads its pointers. */
-    static const uint64_t phantom[PHANTOM_SIZE / sizeof(uint64_t)];
+    static const uint64_t phantom[MSI_PLAN_ROOM / sizeof(uint64_t)];
     msi_plan plan = {0};
     pb_field_iter_t field;
-    if (__BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__ || !is_ordinary(type) ||
+    if (__BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__ || type->default_value || type->field_count > MSI_PLAN_FIELDS ||
         !pb_field_iter_begin_const(&field, type, phantom))
         return plan;
     do {

@@ -31,7 +31,14 @@ typedef struct msi_plan {
     msi_plan_field fields[MSI_PLAN_FIELDS];
 } msi_plan;
 
-/* The plan of a type, empty if it is not of the kind above. A cleared struct must be the type's default. */
+/*
+ * What a field takes in its struct at most, of a type that may have a plan: MSI_PLAN_ROOM is the most for a struct, and more than that is
+ * the answer for a field that no plan has. `field` tells of the type alone.
+ */
+#define MSI_PLAN_ROOM 2048u
+size_t msi_plan_room(const pb_field_iter_t *field);
+
+/* The plan of a type whose fields have room together; empty when it has too many of them, or defaults of its own. */
 msi_plan msi_plan_make(const pb_msgdesc_t *type);
 
 /*

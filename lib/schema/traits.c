@@ -10,6 +10,7 @@
 typedef struct seen_types {
     const pb_msgdesc_t *types[TYPES_MAX];
     size_t count;
+    size_t room; /* what the fields of the outermost one take; see msi_plan_room() */
 } seen_types;
 
 bool msi_is_view(const pb_field_iter_t *field)
@@ -65,6 +66,8 @@ static void look(const pb_msgdesc_t *type, msi_type_traits *traits, seen_types *
         return;
     do {
         look_field(&field, outermost, traits);
+        if (outermost)
+            seen->room += msi_plan_room(&field);
         if (PB_LTYPE_IS_SUBMSG(field.type) && field.submsg_desc)
             look(field.submsg_desc, traits, seen);
     } while (pb_field_iter_next(&field));
@@ -76,8 +79,10 @@ msi_type_traits msi_type_look(const pb_msgdesc_t *type)
         return (msi_type_traits){.raw = true, .has_views = true, .zero_init = true, .decodable = true};
     msi_type_traits traits = {.flat = true, .zero_init = true, .decodable = true};
     seen_types seen;
-    seen.count = 0; /* the rest need not be cleared: a client looks for each call */
+    seen.count = 0; /* its types need not be cleared: a client looks for each call */
+    seen.room = 0;
     look(type, &traits, &seen);
-    traits.plan = msi_plan_make(type);
+    if (seen.room <= MSI_PLAN_ROOM)
+        traits.plan = msi_plan_make(type);
     return traits;
 }

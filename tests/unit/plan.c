@@ -301,9 +301,9 @@ static bool decode_both(const msgsrv_message_type *type, const ts_bytes *bytes)
 START_TEST(small_ordinary_messages_have_a_plan)
 {
     for (size_t i = 0; i < PLANNED; i++)
-        ck_assert_msg(msi_plan_make(planned[i]->nanopb).count == planned[i]->field_count, "%s", planned[i]->name);
-    ck_assert_uint_eq(msi_plan_make(messages_AddRequest_type.nanopb).count, 2);
-    ck_assert_uint_eq(msi_plan_make(messages_EchoMessage_type.nanopb).count, 1);
+        ck_assert_msg(msi_type_look(planned[i]->nanopb).plan.count == planned[i]->field_count, "%s", planned[i]->name);
+    ck_assert_uint_eq(msi_type_look(messages_AddRequest_type.nanopb).plan.count, 2);
+    ck_assert_uint_eq(msi_type_look(messages_EchoMessage_type.nanopb).plan.count, 1);
 }
 END_TEST
 
@@ -314,7 +314,7 @@ START_TEST(all_others_have_none)
                                                  &plan_Long_type,       &plan_FixedLength_type, &plan_old_Required_type,
                                                  &plan_old_Default_type};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-        ck_assert_msg(msi_plan_make(others[i]->nanopb).count == 0, "%s", others[i]->name);
+        ck_assert_msg(msi_type_look(others[i]->nanopb).plan.count == 0, "%s", others[i]->name);
 }
 END_TEST
 
@@ -368,7 +368,7 @@ START_TEST(good_messages_do_not_take_the_long_way)
 {
     ts_bytes bytes = {0};
     plan_Item item = {0};
-    msi_plan plan = msi_plan_make(plan_Item_type.nanopb);
+    msi_plan plan = msi_type_look(plan_Item_type.nanopb).plan;
     ts_put_uint(&bytes, 1, 300);
     ts_put_uint(&bytes, 9, 1); /* unknown */
     ts_put_text(&bytes, 2, "first");
