@@ -106,6 +106,9 @@ static int call_streaming(struct call *call, const msgsrv_call_options *options,
     case LIVE_UNWANTED:
         return print_failure(call);
     case LIVE_INTERRUPTED:
+        if (status == MSGSRV_CANCELLED)
+            app_error(&error, MSGSRV_CANCELLED, "interrupted");
+        break;
     case LIVE_ENDED:
         break;
     }

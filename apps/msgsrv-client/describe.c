@@ -9,9 +9,8 @@
 #include "program.h"
 #include "types.h"
 
-#define ANY                                                                             \
-    (1u << MSGSRV_SYMBOL_SERVICE | 1u << MSGSRV_SYMBOL_METHOD | 1u << MSGSRV_SYMBOL_MESSAGE | \
-     1u << MSGSRV_SYMBOL_ENUM)
+#define ANY \
+    (1u << MSGSRV_SYMBOL_SERVICE | 1u << MSGSRV_SYMBOL_METHOD | 1u << MSGSRV_SYMBOL_MESSAGE | 1u << MSGSRV_SYMBOL_ENUM)
 
 int command_describe(const struct options *options)
 {
@@ -24,8 +23,10 @@ int command_describe(const struct options *options)
         status = types_find(&types, ANY, "service, method, message or enum", options->name, &name);
     if (status == 0 && msgsrv_schema_describe(types.schema, name->text, &text, &error) != MSGSRV_OK)
         status = app_fail("describe", &error, options->server);
-    if (status == 0)
+    if (status == 0) {
+        app_clean(text, true);
         fputs(text, stdout);
+    }
     free(text);
     types_close(&types);
     return status;

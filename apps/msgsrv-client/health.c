@@ -89,8 +89,7 @@ int command_health(const struct options *options)
 {
     struct health health = {.options = options};
     const char *name = options->name ? options->name : "";
-    if (snprintf(health.request.service, sizeof health.request.service, "%s", name) >=
-        (int)sizeof health.request.service)
+    if (snprintf(health.request.service, sizeof health.request.service, "%s", name) >= (int)sizeof health.request.service)
         return app_usage("health: the name of a service has at most %d bytes", NAME_ROOM - 1);
     int status = types_open(&health.types, options, "health", options->watch);
     if (status == 0)

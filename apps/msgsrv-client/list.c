@@ -85,9 +85,8 @@ static int list_services(struct types *types, const struct options *options)
     for (size_t i = 0; !options->json && i < types->services.count; i++) {
         printf("%s\n", types->services.names[i].text);
         msgsrv_schema_method method;
-        for (size_t j = 0; options->details &&
-                           msgsrv_schema_method_at(types->schema, types->services.names[i].text, j, &method);
-             j++) {
+        for (size_t j = 0;
+             options->details && msgsrv_schema_method_at(types->schema, types->services.names[i].text, j, &method); j++) {
             fputs("  ", stdout);
             print_method(&method, true);
         }

@@ -295,8 +295,8 @@ static msgsrv_status start(struct live *live, msgsrv_error *error)
 {
     if (!live->reading && !queue_first(live))
         return app_error(error, MSGSRV_RESOURCE_EXHAUSTED, "no memory");
-    return msgsrv_stream_open(live->call->client, live->call->method, live->call->request, live->call->options, on_event,
-                              &live, sizeof live, NULL, &live->handle, error);
+    return msgsrv_stream_open(live->call->client, live->call->method, live->call->request, live->call->options,
+                              on_event, &live, sizeof live, NULL, &live->handle, error);
 }
 
 static void release(struct live *live)
@@ -319,9 +319,8 @@ msgsrv_status live_run(const struct live_call *call, enum live_end *end, msgsrv_
     msgsrv_error own = {.code = MSGSRV_OK};
     live.last = &live.first;
     pthread_mutex_init(&live.mutex, NULL);
-    msgsrv_status status = open_descriptors(&live)
-                               ? start(&live, error)
-                               : app_error(error, MSGSRV_RESOURCE_EXHAUSTED, "%s", strerror(errno));
+    msgsrv_status status = open_descriptors(&live) ? start(&live, error)
+                                                   : app_error(error, MSGSRV_RESOURCE_EXHAUSTED, "%s", strerror(errno));
     if (status == MSGSRV_OK) {
         wait_for_end(&live, &own);
         if (live.unwanted && live.end == LIVE_ENDED)

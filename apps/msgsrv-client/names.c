@@ -38,6 +38,7 @@ bool names_add(struct names *names, msgsrv_symbol_kind kind, const char *text)
     char *copy = strdup(text);
     if (!copy)
         return false;
+    app_clean(copy, false);
     names->names[names->count++] = (struct name){.text = copy, .kind = kind};
     return true;
 }

@@ -66,19 +66,7 @@ static const struct app_number NUMBERS[NUMBER_COUNT] = {
 #define BENCH_ (1u << COMMAND_BENCH)
 #define ALL_ ((1u << COMMAND_COUNT) - 1)
 
-enum {
-    SERVER = NUMBER_COUNT,
-    JSON,
-    PLAIN,
-    METHOD,
-    LONG,
-    METADATA,
-    HEADERS,
-    WATCH,
-    HELP,
-    VERSION,
-    OPTION_COUNT
-};
+enum { SERVER = NUMBER_COUNT, JSON, PLAIN, METHOD, LONG, METADATA, HEADERS, WATCH, HELP, VERSION, OPTION_COUNT };
 
 #define ID(index) (APP_LONG_OPTION + (index)) /* what getopt_long() returns for it */
 

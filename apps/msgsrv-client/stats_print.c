@@ -8,11 +8,15 @@
 #include <stdio.h>
 
 #include "json.h"
+#include "program.h"
 
 #define NAME_WIDTH 44
 
 #define NUMBER(field) #field, offsetof(msgsrv_info_v1_Stats, field)
-#define GROUP_END {NULL, 0}
+#define GROUP_END \
+    {             \
+        NULL, 0   \
+    }
 
 static const struct {
     const char *name; /* NULL: a group ends */
@@ -62,6 +66,7 @@ static bool print_number(const char *outer, const char *name, uint64_t value)
     if (value == 0)
         return false;
     snprintf(text, sizeof text, "%s%s%s", outer, *outer ? " " : "", name ? name : "");
+    app_clean(text, false);
     printf("%-*s %" PRIu64 "\n", NAME_WIDTH, text, value);
     return true;
 }

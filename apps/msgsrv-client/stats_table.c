@@ -73,7 +73,8 @@ static const char *uptime_text(char room[64], uint64_t ms)
     uint64_t s = ms / 1000;
     uint64_t days = s / 86400;
     if (days > 0)
-        snprintf(room, 64, "%" PRIu64 "d %02" PRIu64 ":%02" PRIu64 ":%02" PRIu64, days, s / 3600 % 24, s / 60 % 60, s % 60);
+        snprintf(room, 64, "%" PRIu64 "d %02" PRIu64 ":%02" PRIu64 ":%02" PRIu64, days, s / 3600 % 24, s / 60 % 60,
+                 s % 60);
     else
         snprintf(room, 64, "%02" PRIu64 ":%02" PRIu64 ":%02" PRIu64, s / 3600, s / 60 % 60, s % 60);
     return room;
@@ -88,8 +89,9 @@ static void draw_server(struct stats_table *table, struct size size, const struc
                now->connections_open, now->connections_accepted,
                rate_text(a, sample_rate(before, now, before->received, now->received)),
                rate_text(b, sample_rate(before, now, before->sent, now->sent)));
-    print_line(table, size, "calls        %" PRIu64 " open, of them %" PRIu64 " streams; %s/s, errors %s/s, refused %s/s",
-               now->open, now->streams, rate_text(a, sample_rate(before, now, before->started, now->started)),
+    print_line(table, size,
+               "calls        %" PRIu64 " open, of them %" PRIu64 " streams; %s/s, errors %s/s, refused %s/s", now->open,
+               now->streams, rate_text(a, sample_rate(before, now, before->started, now->started)),
                rate_text(b, sample_rate(before, now, before->errors, now->errors)),
                rate_text(c, sample_rate(before, now, before->refused, now->refused)));
     print_line(table, size, "loop latency %.3f ms, at most %.3f ms", (double)now->latency_us / 1000,

@@ -113,8 +113,7 @@ static msgsrv_status load(struct types *types, enum reflection_question question
                 break;
             if (msgsrv_schema_has_file(types->schema, import))
                 continue;
-            status =
-                reflection_ask(&types->reflection, REFLECTION_FILE, import, take_arrived, &arrived, error);
+            status = reflection_ask(&types->reflection, REFLECTION_FILE, import, take_arrived, &arrived, error);
             if (status == MSGSRV_NOT_FOUND && error->from_peer)
                 status = MSGSRV_OK;
         }

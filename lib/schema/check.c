@@ -9,8 +9,6 @@
 #include "schema/codec.h"
 #include "wire/varint.h"
 
-#define BLOCK_COST 40u /* of an allocation: the heap's own, rounding, and the pointer to it */
-
 typedef struct check {
     size_t memory; /* still allowed */
     msgsrv_error *error;
@@ -31,6 +29,13 @@ const msgsrv_field *msi_field_find(const msgsrv_message_type *type, uint32_t num
             high = middle;
     }
     return low < type->field_count && type->fields[low].number == number ? &type->fields[low] : NULL;
+}
+
+msgsrv_status msi_wire_type_error(const msgsrv_message_type *type, const msgsrv_field *field, uint32_t wire_type,
+                                  msgsrv_error *error)
+{
+    return msi_error(error, MSGSRV_INVALID_ARGUMENT, "%s.%s: wire type %u, expected 2 (length-delimited)", type->name,
+                     field->name, wire_type);
 }
 
 static msgsrv_status check_text(const msgsrv_message_type *type, const msgsrv_field *field, msi_view text,
@@ -69,7 +74,7 @@ static msgsrv_status check_message(check *state, const msgsrv_message_type *type
     if (depth > MSI_DEPTH_MAX)
         return msi_error(state->error, MSGSRV_INVALID_ARGUMENT, "%s: messages are nested more than %u deep", type->name,
                          MSI_DEPTH_MAX);
-    if (!take_memory(state, type->struct_size + BLOCK_COST))
+    if (!take_memory(state, type->struct_size + MSI_BLOCK_COST))
         return too_large(state, type);
     const uint8_t *end = data.data + data.size;
     for (const uint8_t *at = data.data; at < end;) {
@@ -78,10 +83,12 @@ static msgsrv_status check_message(check *state, const msgsrv_message_type *type
         if (!at) /* groups, too; nanopb is more lenient with what it skips */
             return msi_error(state->error, MSGSRV_INVALID_ARGUMENT, "%s: malformed protobuf", type->name);
         const msgsrv_field *field = msi_field_find(type, found.number);
-        if (!field || found.type != MSI_WIRE_BYTES)
+        if (!field || (found.type != MSI_WIRE_BYTES && field->kind == MSGSRV_FIELD_SCALAR))
             continue;
         msgsrv_status status = MSGSRV_OK;
-        if (field->kind != MSGSRV_FIELD_MESSAGE && !take_memory(state, found.bytes.size + BLOCK_COST))
+        if (found.type != MSI_WIRE_BYTES) /* of a msgsrv_bytes nanopb would take it, as a copy on its stack */
+            status = msi_wire_type_error(type, field, found.type, state->error);
+        else if (field->kind != MSGSRV_FIELD_MESSAGE && !take_memory(state, found.bytes.size + MSI_BLOCK_COST))
             status = too_large(state, type);
         else if (field->kind == MSGSRV_FIELD_STRING)
             status = check_text(type, field, found.bytes, state->error);

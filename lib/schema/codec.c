@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Decoding and releasing: nanopb with its gaps closed; and the public functions on messages. */
+/* Decoding and releasing: by plan (schema/plan.h), or by nanopb with its gaps closed; and the public functions on messages. */
 #include "schema/codec.h"
 
 #include <pb_decode.h>
@@ -18,6 +18,10 @@ const msgsrv_message_type msgsrv_raw_type = {.name = "bytes",
 
 void msi_release(const msgsrv_message_type *type, const msi_type_traits *traits, void *message)
 {
+    if (traits->plan.count) {
+        msi_plan_release(&traits->plan, message);
+        return;
+    }
     if (traits->has_views)
         msi_release_views(type, message);
     if (traits->releases)
@@ -33,9 +37,11 @@ msgsrv_status msi_decode(const msgsrv_message_type *type, const msi_type_traits 
         *(msgsrv_bytes *)message = (msgsrv_bytes){data, size, NULL};
         return MSGSRV_OK;
     }
+    size_t memory = (size_t)(max_message > MSI_DECODE_LEAST ? max_message : MSI_DECODE_LEAST) * MSI_DECODE_FACTOR +
+                    type->struct_size;
+    if (traits->plan.count && msi_plan_decode(type, &traits->plan, data, size, memory, message))
+        return MSGSRV_OK;
     if (!traits->flat) {
-        size_t memory = (size_t)(max_message > MSI_DECODE_LEAST ? max_message : MSI_DECODE_LEAST) * MSI_DECODE_FACTOR +
-                        type->struct_size;
         msgsrv_status status = msi_check(type, data, size, memory, error);
         if (status)
             return status;

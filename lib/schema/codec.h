@@ -9,6 +9,9 @@
 #include <msgsrv/service.h>
 
 #include "base/buf.h"
+#include "schema/plan.h"
+
+#define MSI_BLOCK_COST 40u /* of an allocation: the heap's own, rounding, and the pointer to it */
 
 /* What has to be done with a type, found out once at registration. */
 typedef struct msi_type_traits {
@@ -19,9 +22,13 @@ typedef struct msi_type_traits {
     bool zero_init; /* a cleared struct is its default, so nanopb need not initialise it */
     bool decodable; /* no callback fields but msgsrv_bytes */
     bool raw;       /* msgsrv_raw_type: the struct is a msgsrv_bytes that holds the encoding itself */
+    msi_plan plan;  /* how to do without nanopb; plan.count is 0 when that cannot be */
 } msi_type_traits;
 
 msi_type_traits msi_type_look(const pb_msgdesc_t *type);
+
+/* Whether a field's C type is msgsrv_bytes, going by its size and the type's callback; for fields of nanopb's callback type. */
+bool msi_is_view(const pb_field_iter_t *field);
 
 /*
  * Decodes into a struct that is cleared to zero. msgsrv_bytes become views of `data`. On failure what was allocated is released and the
@@ -54,6 +61,10 @@ msgsrv_status msi_check(const msgsrv_message_type *type, const uint8_t *data, si
 /* Says why nanopb refused bytes, as well as can be found out; always fills the error. */
 msgsrv_status msi_explain(const msgsrv_message_type *type, const uint8_t *data, size_t size, const char *nanopb_said,
                           msgsrv_error *error);
+
+/* A text, bytes or message field that came as something else. */
+msgsrv_status msi_wire_type_error(const msgsrv_message_type *type, const msgsrv_field *field, uint32_t wire_type,
+                                  msgsrv_error *error);
 
 /* The field of a number, or NULL. */
 const msgsrv_field *msi_field_find(const msgsrv_message_type *type, uint32_t number);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Encoding. nanopb does it, but for the outermost message's long strings: nanopb takes a string's length byte by byte, which at 64 KiB is most
+ * Encoding of what has no plan (schema/plan.h). nanopb does it, but for the outermost message's long strings: nanopb takes a string's length byte by byte, which at 64 KiB is most
  * of a call's cost (docs/performance.md). So runs of other fields go to nanopb through a descriptor of just those fields, and the strings
  * between them are written here. The descriptor's layout is nanopb's; registration checks that it is the one we were compiled for.
  */
@@ -100,6 +100,8 @@ msgsrv_status msi_encode(const msgsrv_message_type *type, const msi_type_traits 
 {
     if (traits->raw)
         return append_raw(message, max_message, out, error);
+    if (traits->plan.count && msi_plan_encode(&traits->plan, message, max_message, out))
+        return MSGSRV_OK;
     size_t start = out->len;
     sink to = {out, false};
     pb_ostream_t stream = {.callback = sink_write, .state = &to, .max_size = max_message};

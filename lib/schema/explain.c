@@ -88,8 +88,7 @@ static msgsrv_status explain_field(const msgsrv_message_type *type, const msi_wi
     if (found->type != MSI_WIRE_BYTES) {
         if (field->kind == MSGSRV_FIELD_SCALAR)
             return MSGSRV_OK;
-        return msi_error(error, MSGSRV_INVALID_ARGUMENT, "%s.%s: wire type %u, expected 2 (length-delimited)",
-                         type->name, field->name, found->type);
+        return msi_wire_type_error(type, field, found->type, error);
     }
     if (field->kind == MSGSRV_FIELD_MESSAGE)
         return explain_message(field->message, found->bytes, depth + 1, error);

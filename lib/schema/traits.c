@@ -10,9 +10,10 @@
 typedef struct seen_types {
     const pb_msgdesc_t *types[TYPES_MAX];
     size_t count;
+    size_t room; /* what the fields of the outermost one take; see msi_plan_room() */
 } seen_types;
 
-static bool is_view(const pb_field_iter_t *field)
+bool msi_is_view(const pb_field_iter_t *field)
 {
     return field->descriptor->field_callback == msgsrv_field_callback && field->data_size == sizeof(msgsrv_bytes);
 }
@@ -29,7 +30,7 @@ static void look_field(const pb_field_iter_t *field, bool outermost, msi_type_tr
         break;
     case PB_ATYPE_CALLBACK:
         traits->flat = false;
-        if (is_view(field))
+        if (msi_is_view(field))
             traits->has_views = true;
         else
             traits->decodable = false;
@@ -65,6 +66,8 @@ static void look(const pb_msgdesc_t *type, msi_type_traits *traits, seen_types *
         return;
     do {
         look_field(&field, outermost, traits);
+        if (outermost)
+            seen->room += msi_plan_room(&field);
         if (PB_LTYPE_IS_SUBMSG(field.type) && field.submsg_desc)
             look(field.submsg_desc, traits, seen);
     } while (pb_field_iter_next(&field));
@@ -75,7 +78,11 @@ msi_type_traits msi_type_look(const pb_msgdesc_t *type)
     if (!type)
         return (msi_type_traits){.raw = true, .has_views = true, .zero_init = true, .decodable = true};
     msi_type_traits traits = {.flat = true, .zero_init = true, .decodable = true};
-    seen_types seen = {.count = 0};
+    seen_types seen;
+    seen.count = 0; /* its types need not be cleared: a client looks for each call */
+    seen.room = 0;
     look(type, &traits, &seen);
+    if (seen.room <= MSI_PLAN_ROOM)
+        traits.plan = msi_plan_make(type);
     return traits;
 }

@@ -6,8 +6,8 @@ import contextlib
 
 from programs import field, peer, varint
 
-CALL, ITEM, END, CREDIT = 16, 17, 18, 20
-ID, METHOD, CODE, TEXT, BODY = 1, 2, 2, 3, 15
+CALL, ITEM, END, HEAD = 16, 17, 18, 24
+ID, METHOD, CODE, TEXT, METADATA, STREAMING, BODY = 1, 2, 2, 3, 4, 6, 15
 
 
 def read_varint(data, at):
@@ -33,7 +33,7 @@ def fields(data):
 
 
 def frames(connection):
-    """The frames that come on a connection, as (number, fields)."""
+    """The frames that come on a connection, as (number, [(number, value)])."""
     with connection.makefile("rb") as stream:
         def one_varint():
             value = bytearray()
@@ -46,43 +46,57 @@ def frames(connection):
         with contextlib.suppress(EOFError, OSError):
             while True:
                 number = one_varint() >> 3
-                yield number, dict(fields(stream.read(one_varint())))
+                yield number, list(fields(stream.read(one_varint())))
 
 
 def item(call, body):
     return field(ITEM, varint(ID << 3) + varint(call) + field(BODY, body))
 
 
-def end(call, code=0, text="", body=None):
+def entries(metadata):
+    return b"".join(field(METADATA, field(1, key.encode()) + field(2, value)) for key, value in metadata)
+
+
+def head(call, metadata):
+    return field(HEAD, varint(ID << 3) + varint(call) + entries(metadata))
+
+
+def end(call, code=0, text="", body=None, metadata=()):
     return field(END, varint(ID << 3) + varint(call) + (varint(CODE << 3) + varint(code) if code else b"")
-                 + (field(TEXT, text.encode()) if text else b"") + (field(BODY, body) if body is not None else b""))
+                 + (field(TEXT, text.encode()) if text else b"") + entries(metadata)
+                 + (field(BODY, body) if body is not None else b""))
 
 
-def native_server(methods):
+def native_server(methods, seen=None):
     """
     Serves methods of a dict: path to what is called with each message's bytes. What that returns is sent back: bytes as a response,
-    (code, text) as the end of the call. Of a unary call, bytes are the response. All others are UNIMPLEMENTED.
+    (code, text) as the end of the call; a function makes the frames for a call's id. Of a unary call, bytes are the response. All
+    other methods are UNIMPLEMENTED. The path and the metadata of each call are appended to `seen`.
     """
     def answer(connection):
         paths = {}
         for number, frame in frames(connection):
-            call = frame.get(ID, 0)
+            values = dict(frame)
+            call = values.get(ID, 0)
             if number == CALL:
-                path = frame[METHOD].decode()
+                path = values[METHOD].decode()
+                if seen is not None:
+                    metadata = [dict(fields(value)) for key, value in frame if key == METADATA]
+                    seen.append((path, [(entry[1].decode(), entry.get(2, b"")) for entry in metadata]))
                 if path not in methods:
                     connection.sendall(end(call, 12, f"no method {path}"))
                     continue
-                if not frame.get(6):
-                    result = methods[path](frame.get(BODY, b""))
-                    connection.sendall(end(call, body=result) if isinstance(result, bytes) else end(call, *result))
+                if not values.get(STREAMING):
+                    result = methods[path](values.get(BODY, b""))
+                    connection.sendall(result(call) if callable(result) else
+                                       end(call, body=result) if isinstance(result, bytes) else end(call, *result))
                     continue
                 paths[call] = path
-            if call in paths and BODY in frame and number in (CALL, ITEM):
-                result = methods[paths[call]](frame[BODY])
-                if isinstance(result, bytes):
-                    connection.sendall(item(call, result))
-                else:
-                    connection.sendall(end(call, *result))
+            if call in paths and BODY in values and number in (CALL, ITEM):
+                result = methods[paths[call]](values[BODY])
+                connection.sendall(result(call) if callable(result) else
+                                   item(call, result) if isinstance(result, bytes) else end(call, *result))
+                if not isinstance(result, bytes):
                     del paths[call]
             if call in paths and number == END:
                 connection.sendall(end(call))

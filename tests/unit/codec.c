@@ -172,6 +172,8 @@ START_TEST(malformed_bytes_are_named_by_their_message)
     expect_bad(&shapes_Everything_type, &bytes, "shapes.Everything", "malformed");
     ts_put(&bytes, "\x08\x01", 2); /* text as a number */
     expect_bad(&shapes_Everything_type, &bytes, "shapes.Everything.text", "wire type");
+    ts_put(&bytes, "\x08\x01", 2); /* a msgsrv_bytes as a number: nanopb has its bytes on the stack */
+    expect_bad(&shapes_Blob_type, &bytes, "shapes.Blob.data", "wire type");
     ts_put(&bytes, "\x03\x04", 2);
     expect_bad(&shapes_Everything_type, &bytes, "shapes.Everything", "malformed");
     ts_put(&bytes, "\x42\x02\x0a\x05", 4); /* cut off inside inner */
