@@ -27,7 +27,7 @@ START_TEST(the_generated_service_fits)
     const msgsrv_service *service = &messages_Demo_description;
     api_ok(try_register(service, &error), &error);
     ck_assert_str_eq(service->name, "messages.Demo");
-    ck_assert_uint_eq(service->method_count, 2);
+    ck_assert_uint_eq(service->method_count, 5);
     ck_assert_uint_eq(service->implementation_size, sizeof(messages_Demo_service));
     ck_assert_uint_eq(service->abi, MSGSRV_GENERATED_ABI);
 }
