@@ -30,7 +30,7 @@ MSGSRV_BEGIN_DECLS
  * all become #MSGSRV_HEALTH_NOT_SERVING, and stay so. Any thread, from msgsrv_server_start() on.
  *
  * @param server  started
- * @param service  "package.Service", or "" for the whole server; copied; need not be registered
+ * @param service  "package.Service", or "" for the whole server; at most 255 bytes; copied; need not be registered
  * @param health  #MSGSRV_HEALTH_SERVING, _NOT_SERVING or _UNKNOWN
  * @param[out] error  optional
  * @return #MSGSRV_OK; #MSGSRV_INVALID_ARGUMENT; #MSGSRV_FAILED_PRECONDITION without the built-in health service, or before start;

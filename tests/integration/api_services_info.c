@@ -232,6 +232,55 @@ START_TEST(test_stats_add_up)
 }
 END_TEST
 
+/* Each loop counts for itself; what is told is the sum. */
+START_TEST(test_stats_of_several_loops)
+{
+    enum { CLIENTS = 6, CALLS = 20 };
+    msgsrv_client *clients[CLIENTS];
+    msgsrv_server_options options = {.size = sizeof options, .threads = 3};
+    msgsrv_server *server = api_server_on(NULL, &options, NULL, NULL);
+    for (unsigned i = 0; i < CLIENTS; i++)
+        clients[i] = api_client(server, NULL);
+    for (unsigned i = 0; i < CLIENTS * CALLS; i++)
+        api_call_add(clients[i % CLIENTS]);
+    /* Another loop's end of its last call may be a moment behind its answer. */
+    stats_response response = get_stats(clients[0]);
+    int64_t until = api_now_ms() + API_GUARD_MS;
+    while (method_of(&response.stats, "/messages.Demo/Add")->calls_open > 0 && api_now_ms() < until) {
+        msgsrv_info_v1_GetStatsResponse_release(&response);
+        response = get_stats(clients[0]);
+    }
+    const msgsrv_info_v1_MethodStats *add = method_of(&response.stats, "/messages.Demo/Add");
+    ck_assert_uint_eq(add->calls_started, CLIENTS * CALLS);
+    ck_assert_uint_eq(ended_with(add->calls_ended, add->calls_ended_count, "OK"), CLIENTS * CALLS);
+    ck_assert_uint_eq(add->messages_sent, CLIENTS * CALLS);
+    msgsrv_info_v1_GetStatsResponse_release(&response);
+    for (unsigned i = 0; i < CLIENTS; i++)
+        msgsrv_client_free(clients[i]);
+    msgsrv_server_free(server);
+}
+END_TEST
+
+/* A program that has all the interceptors that there may be still gets the service, only without counts of its methods. */
+START_TEST(test_no_interceptor_left)
+{
+    static const msgsrv_interceptor nothing;
+    msgsrv_error error;
+    msgsrv_server *server = api_server_new(NULL, NULL, NULL, NULL);
+    for (unsigned i = 0; i < MSGSRV_INTERCEPTORS_MAX; i++)
+        api_ok(msgsrv_server_intercept(server, &nothing, &error), &error);
+    api_ok(msgsrv_server_start(server, &error), &error);
+    msgsrv_client *client = api_client(server, NULL);
+    api_call_add(client);
+    stats_response response = get_stats(client);
+    ck_assert_uint_eq(response.stats.calls_started, 2);
+    ck_assert_uint_eq(method_of(&response.stats, "/messages.Demo/Add")->calls_started, 0);
+    msgsrv_info_v1_GetStatsResponse_release(&response);
+    msgsrv_client_free(client);
+    msgsrv_server_free(server);
+}
+END_TEST
+
 START_TEST(test_refusals)
 {
     msgsrv_error error;
@@ -358,5 +407,5 @@ START_TEST(test_watch_drain)
 END_TEST
 
 TS_MAIN("api_services_info", test_get_info, test_descriptions, test_run, test_turned_off, test_replaced,
-        test_stats_add_up, test_refusals, test_watch_interval, test_watch_bad_interval, test_watch_skips,
-        test_watch_drain)
+        test_stats_add_up, test_stats_of_several_loops, test_no_interceptor_left, test_refusals, test_watch_interval,
+        test_watch_bad_interval, test_watch_skips, test_watch_drain)

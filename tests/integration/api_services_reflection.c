@@ -4,8 +4,10 @@
 #include <msgsrv/services.h>
 
 #include "api_support.h"
+#include "chain_top.msgsrv.h"
 #include "grpc/reflection/v1/reflection.msgsrv.h"
 #include "server.h"
+#include "services/writer.h"
 
 typedef grpc_reflection_v1_ServerReflectionRequest question;
 typedef grpc_reflection_v1_ServerReflectionResponse answer;
@@ -196,6 +198,103 @@ START_TEST(test_schema)
 }
 END_TEST
 
+/* A file brings along what it imports, at any depth: each file once in a stream, but for the one that was asked for. */
+START_TEST(test_imports)
+{
+    static const chain_Top_service top = {.Get = NULL};
+    msgsrv_error error;
+    msgsrv_server *server = api_server_new(NULL, NULL, NULL, NULL);
+    api_ok(chain_Top_register(server, &top, NULL, &error), &error);
+    api_ok(msgsrv_server_start(server, &error), &error);
+    msgsrv_client *client = api_client(server, NULL);
+    const msgsrv_proto_file *file = chain_Top_description.file;
+    msgsrv_stream *stream = open_stream(client, &methods[_i], 0);
+    ck_assert_uint_eq(expect_file(stream, TAG(file_containing_symbol), "chain.Top", file), 3);
+    ck_assert_uint_eq(expect_file(stream, TAG(file_by_filename), "chain_top.proto", file), 1);
+    ck_assert_uint_eq(expect_file(stream, TAG(file_containing_symbol), "chain.Middle", file->imports[0]), 1);
+    end_well(stream);
+    stream = open_stream(client, &methods[_i], 0);
+    ck_assert_uint_eq(expect_file(stream, TAG(file_containing_symbol), "chain.Middle", file->imports[0]), 2);
+    ck_assert_uint_eq(expect_file(stream, TAG(file_by_filename), "chain_top.proto", file), 1);
+    end_well(stream);
+    msgsrv_client_free(client);
+    msgsrv_server_free(server);
+}
+END_TEST
+
+/* A FileDescriptorProto of more bytes than nanopb's bytes have, with a service. */
+static void write_big_file(msi_writer *file)
+{
+    msi_writer service = {0}, method = {0};
+    msi_write_bytes(file, 1, "big.proto", 9);
+    msi_write_bytes(file, 2, "big", 3);
+    for (unsigned i = 0; i < 8000; i++) {
+        char name[16];
+        size_t size = (size_t)snprintf(name, sizeof name, "M%u", i);
+        msi_write_head(file, 4, size + 2);
+        msi_write_bytes(file, 1, name, size);
+    }
+    msi_write_bytes(&method, 1, "Do", 2);
+    msi_write_bytes(&method, 2, ".big.M0", 7);
+    msi_write_bytes(&method, 3, ".big.M0", 7);
+    msi_write_bytes(&service, 1, "Service", 7);
+    msi_write_bytes(&service, 2, method.data, method.size);
+    msi_write_bytes(file, 6, service.data, service.size);
+    msi_write_bytes(file, 12, "proto3", 6);
+    msi_writer_release(&service);
+    msi_writer_release(&method);
+}
+
+static bool not_implemented(const void *implementation)
+{
+    (void)implementation;
+    return false;
+}
+
+static msgsrv_status serve_nothing(const void *implementation, msgsrv_stream *stream, msgsrv_stream_event event,
+                                   const void *in, void *out, void *ctx)
+{
+    (void)implementation, (void)stream, (void)event, (void)in, (void)out, (void)ctx;
+    return MSGSRV_UNIMPLEMENTED;
+}
+
+static const msgsrv_method big_method = {MSGSRV_GENERATED_ABI, MSGSRV_SERVER_STREAMING, "/big.Service/Do",
+                                         &msgsrv_raw_type, &msgsrv_raw_type};
+static const msgsrv_service_method big_methods[] = {
+    {.method = &big_method, .implemented = not_implemented, .serve = serve_nothing}};
+
+START_TEST(test_big_file)
+{
+    msgsrv_error error;
+    msi_writer bytes = {0};
+    write_big_file(&bytes);
+    ck_assert_uint_gt(bytes.size, 65535);
+    const msgsrv_proto_file file = {"big.proto", bytes.data, bytes.size, NULL};
+    msgsrv_service service = grpc_reflection_v1_ServerReflection_description;
+    service.name = "big.Service";
+    service.methods = big_methods;
+    service.file = &file;
+    msgsrv_server *server = api_server_new(NULL, NULL, NULL, NULL);
+    service.implementation_size = 1;
+    api_ok(msgsrv_server_register(server, &service, "", NULL, &error), &error);
+    api_ok(msgsrv_server_start(server, &error), &error);
+    msgsrv_client *client = api_client(server, NULL);
+    msgsrv_method raw = methods[0];
+    raw.response = &msgsrv_raw_type;
+    msgsrv_stream *stream = open_stream(client, &raw, 0);
+    ask(stream, TAG(file_containing_symbol), "big.M7999", NULL);
+    msgsrv_bytes response = {0};
+    ck_assert(msgsrv_stream_read(stream, &response));
+    ck_assert_uint_gt(response.size, bytes.size);
+    ck_assert_ptr_nonnull(memmem(response.data, response.size, bytes.data, bytes.size));
+    msgsrv_message_release(&msgsrv_raw_type, &response);
+    end_well(stream);
+    msgsrv_client_free(client);
+    msgsrv_server_free(server);
+    msi_writer_release(&bytes);
+}
+END_TEST
+
 /* A client that reads late gets all answers, in order; the server keeps no more than one of them. */
 START_TEST(test_back_pressure)
 {
@@ -332,7 +431,9 @@ int main(void)
     tcase_add_loop_test(both, test_list_services, 0, 2);
     tcase_add_loop_test(both, test_files, 0, 2);
     tcase_add_loop_test(both, test_extensions, 0, 2);
+    tcase_add_loop_test(both, test_imports, 0, 2);
     tcase_add_test(one, test_schema);
+    tcase_add_test(one, test_big_file);
     tcase_add_test(one, test_back_pressure);
     tcase_add_test(one, test_half_close_behind_pressure);
     tcase_add_test(one, test_over_limit);
