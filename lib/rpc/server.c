@@ -308,7 +308,11 @@ msgsrv_status msgsrv_server_run(msgsrv_server *server, msgsrv_error *error)
     if (server->options.base)
         return msi_error(error, MSGSRV_FAILED_PRECONDITION,
                          "the server is on the caller's event_base: start it, and run the base");
+    status = msi_services_start(server, &server->services, error);
+    if (status)
+        return status;
     status = start_accepting(server, error);
+    server->started_at = msi_now();
     server->started = true;
     if (status == MSGSRV_OK)
         status = start_threads(server, 1, error);
