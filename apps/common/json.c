@@ -83,6 +83,25 @@ void app_json_close(struct app_json *json)
     }
 }
 
+void app_json_open_array(struct app_json *json, const char *key)
+{
+    write_key(json, key);
+    putc('[', json->out);
+    json->comma = false;
+}
+
+void app_json_close_array(struct app_json *json)
+{
+    putc(']', json->out);
+    json->comma = true;
+}
+
+void app_json_bool(struct app_json *json, const char *key, bool value)
+{
+    write_key(json, key);
+    fputs(value ? "true" : "false", json->out);
+}
+
 void app_json_string(struct app_json *json, const char *key, const char *value)
 {
     write_key(json, key);

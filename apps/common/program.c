@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 #define LINE_ROOM 1024
-#define WORD_MAX 40 /* longer words are not compared */
-#define NEAR 2      /* changes of one letter */
+#define WORD_MAX 120 /* longer words are not compared */
+#define NEAR 2       /* changes of one letter */
 
 static const char *program_name = "";
 
@@ -47,10 +47,12 @@ int app_finish(int status)
     return app_flush() ? status : APP_EXIT_IO;
 }
 
-/* Replaces what a terminal would act upon: C0, DEL, and C1 as UTF-8 (0xc2 0x80 to 0xc2 0x9f). */
-static void clean(char *text)
+/* C0, DEL, and C1 as UTF-8 (0xc2 0x80 to 0xc2 0x9f). */
+void app_clean(char *text, bool several_lines)
 {
     for (unsigned char *p = (unsigned char *)text; *p; p++) {
+        if (several_lines && (*p == '\n' || *p == '\t'))
+            continue;
         if (*p < 0x20 || *p == 0x7f)
             *p = '?';
         else if (p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0)
@@ -65,7 +67,7 @@ static void print_line(const char *format, va_list arguments)
 {
     char line[LINE_ROOM];
     vsnprintf(line, sizeof line, format, arguments);
-    clean(line);
+    app_clean(line, false);
     fprintf(stderr, "%s: %s\n", program_name, line);
 }
 

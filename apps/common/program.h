@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What both command line programs do in the same way: their start, their errors, their exit statuses. All of
- * it is for the main thread, except app_line(), which any thread may call.
+ * it is for the main thread, or one that it waits for, except app_line() and app_clean(), which any thread may call.
  */
 #ifndef MSGSRV_APPS_PROGRAM_H
 #define MSGSRV_APPS_PROGRAM_H
@@ -31,6 +31,9 @@ bool app_flush(void);
 
 /* Last of all: flushes. Returns `status`, or APP_EXIT_IO when not all of standard output could be written. */
 int app_finish(int status);
+
+/* Replaces what a terminal would act upon, which a peer may have sent, by '?'. Newlines and tabs stay in several lines. */
+void app_clean(char *text, bool several_lines);
 
 /* One line on standard error, "NAME: text". Control characters, which a peer may have sent, become '?'. */
 void app_line(const char *format, ...) MSGSRV_PRINTF(1, 2);

@@ -4,18 +4,16 @@
  */
 #include "commands.h"
 
-#include <errno.h>
 #include <pb_decode.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "input.h"
 #include "json.h"
 #include "messages.msgsrv.h"
 #include "plain.h"
 #include "program.h"
-
-#define READ_STEP 65536u
 
 /* Makes a client for one call. */
 static msgsrv_status connect_client(const struct options *options, msgsrv_client **client, msgsrv_error *error)
@@ -69,35 +67,6 @@ int command_add(const struct options *options)
     return 0;
 }
 
-/* Reads all of standard input, with a NUL behind it. */
-static msgsrv_status read_input(char **text, msgsrv_error *error)
-{
-    size_t size = 0, room = 0, got;
-    char *input = NULL;
-    do {
-        if (room - size < READ_STEP) {
-            room = room * 2 + READ_STEP + 1;
-            char *grown = realloc(input, room);
-            if (!grown) {
-                free(input);
-                return app_error(error, MSGSRV_RESOURCE_EXHAUSTED, "no memory for standard input");
-            }
-            input = grown;
-        }
-        got = fread(input + size, 1, room - size - 1, stdin);
-        size += got;
-    } while (got > 0 && size <= COMMANDS_MESSAGE_MAX);
-    input[size] = '\0';
-    *text = input;
-    if (ferror(stdin))
-        return app_error(error, MSGSRV_UNKNOWN, "%s", strerror(errno));
-    if (size > COMMANDS_MESSAGE_MAX)
-        return app_error(error, MSGSRV_RESOURCE_EXHAUSTED, "standard input is longer than 64 MiB");
-    if (strlen(input) != size)
-        return app_error(error, MSGSRV_INVALID_ARGUMENT, "standard input has a NUL, which no string can hold");
-    return MSGSRV_OK;
-}
-
 static msgsrv_status echo_by_call(const struct options *options, char *text, char **reply, msgsrv_error *error)
 {
     messages_EchoMessage request = {.text = text};
@@ -142,12 +111,16 @@ int command_echo(const struct options *options)
     msgsrv_error error = {0};
     char *input = NULL;
     char *reply = NULL;
-    if (strcmp(options->text, "-") == 0 && read_input(&input, &error) != MSGSRV_OK) {
-        free(input);
-        if (!ferror(stdin))
+    size_t size = 0;
+    if (strcmp(options->text, "-") == 0) {
+        int status = input_read("Echo", &input, &size);
+        if (status != 0)
+            return status;
+        if (strlen(input) != size) {
+            free(input);
+            app_error(&error, MSGSRV_INVALID_ARGUMENT, "standard input has a NUL, which no string can hold");
             return app_fail("Echo", &error, "");
-        app_line("standard input: %s", error.text);
-        return APP_EXIT_IO;
+        }
     }
     char *text = input ? input : (char *)(uintptr_t)options->text; /* it is only read */
     msgsrv_status status =

@@ -12,6 +12,11 @@
 /* For max_message: replies of any size that a server may be set to send. */
 #define COMMANDS_MESSAGE_MAX (64u * 1024 * 1024)
 
+int command_list(const struct options *options);
+int command_describe(const struct options *options);
+int command_call(const struct options *options);
+int command_health(const struct options *options);
+int command_stats(const struct options *options);
 int command_add(const struct options *options);
 int command_echo(const struct options *options);
 int command_ping(const struct options *options);

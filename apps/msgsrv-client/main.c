@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * msgsrv-client: calls the demonstration service from the command line. One thread.
+ * msgsrv-client: asks and calls servers from the command line. One thread, and that of a client
+ * that streams.
  */
 #include "commands.h"
 #include "program.h"
@@ -8,6 +9,16 @@
 static int run(const struct options *options)
 {
     switch (options->command) {
+    case COMMAND_LIST:
+        return command_list(options);
+    case COMMAND_DESCRIBE:
+        return command_describe(options);
+    case COMMAND_CALL:
+        return command_call(options);
+    case COMMAND_HEALTH:
+        return command_health(options);
+    case COMMAND_STATS:
+        return command_stats(options);
     case COMMAND_ADD:
         return command_add(options);
     case COMMAND_ECHO:

@@ -17,20 +17,28 @@
 #include "program.h"
 #include "url.h"
 
-#define DEFAULT_SERVER "tcp://127.0.0.1:7070"
 #define PAYLOAD_MAX (64u * 1024 * 1024)
 #define MOST (MSGSRV_NONE - 1)
+#define PING_INTERVAL_MS 200
+#define STATS_INTERVAL_MS 1000
+#define STATS_INTERVAL_MIN_MS 100
+#define STATS_INTERVAL_MAX_MS 3600000
 #define OPERANDS_MAX 4 /* the command, the most that one takes, and one too many */
 
 static const struct {
     const char *name;
-    int operands;
+    int least, most; /* operands */
     const char *takes;
 } COMMANDS[] = {
-    [COMMAND_ADD] = {"add", 2, "two numbers, A and B"},
-    [COMMAND_ECHO] = {"echo", 1, "one TEXT, or - for standard input"},
-    [COMMAND_PING] = {"ping", 0, "no arguments"},
-    [COMMAND_BENCH] = {"bench", 0, "no arguments"},
+    [COMMAND_LIST] = {"list", 0, 1, "at most the NAME of a service"},
+    [COMMAND_DESCRIBE] = {"describe", 1, 1, "one NAME"},
+    [COMMAND_CALL] = {"call", 1, 2, "a METHOD, and JSON or - for standard input"},
+    [COMMAND_HEALTH] = {"health", 0, 1, "at most one SERVICE"},
+    [COMMAND_STATS] = {"stats", 0, 0, "no arguments"},
+    [COMMAND_ADD] = {"add", 2, 2, "two numbers, A and B"},
+    [COMMAND_ECHO] = {"echo", 1, 1, "one TEXT, or - for standard input"},
+    [COMMAND_PING] = {"ping", 0, 0, "no arguments"},
+    [COMMAND_BENCH] = {"bench", 0, 0, "no arguments"},
 };
 #define COMMAND_COUNT (sizeof COMMANDS / sizeof *COMMANDS)
 
@@ -48,20 +56,28 @@ static const struct app_number NUMBERS[NUMBER_COUNT] = {
     [TIMEOUT] = {NUMBER("timeout", APP_TIME_MS, 1, MOST, timeout_ms)},
 };
 
+#define LIST_ (1u << COMMAND_LIST)
+#define CALL_ (1u << COMMAND_CALL)
+#define HEALTH_ (1u << COMMAND_HEALTH)
+#define STATS_ (1u << COMMAND_STATS)
 #define ADD_ (1u << COMMAND_ADD)
 #define ECHO_ (1u << COMMAND_ECHO)
 #define PING_ (1u << COMMAND_PING)
 #define BENCH_ (1u << COMMAND_BENCH)
-#define ALL_ (ADD_ | ECHO_ | PING_ | BENCH_)
+#define ALL_ ((1u << COMMAND_COUNT) - 1)
 
-enum { SERVER = NUMBER_COUNT, JSON, PLAIN, METHOD, HELP, VERSION, OPTION_COUNT };
+enum { SERVER = NUMBER_COUNT, JSON, PLAIN, METHOD, LONG, METADATA, HEADERS, WATCH, HELP, VERSION, OPTION_COUNT };
 
 #define ID(index) (APP_LONG_OPTION + (index)) /* what getopt_long() returns for it */
 
-static const struct option LONG[] = {
+static const struct option OPTIONS[] = {
     {"server", required_argument, NULL, ID(SERVER)},
     {"timeout", required_argument, NULL, ID(TIMEOUT)},
     {"json", no_argument, NULL, ID(JSON)},
+    {"long", no_argument, NULL, ID(LONG)},
+    {"metadata", required_argument, NULL, ID(METADATA)},
+    {"headers", no_argument, NULL, ID(HEADERS)},
+    {"watch", no_argument, NULL, ID(WATCH)},
     {"plain", no_argument, NULL, ID(PLAIN)},
     {"count", required_argument, NULL, ID(COUNT)},
     {"interval", required_argument, NULL, ID(INTERVAL)},
@@ -77,9 +93,21 @@ static const struct option LONG[] = {
 
 /* The commands that an option, by its index, belongs to. */
 static const unsigned BELONGS[OPTION_COUNT] = {
-    [COUNT] = PING_,    [INTERVAL] = PING_, [CONNECTIONS] = BENCH_, [OUTSTANDING] = BENCH_,
-    [SECONDS] = BENCH_, [PAYLOAD] = BENCH_, [METHOD] = BENCH_,      [PLAIN] = ADD_ | ECHO_,
-    [SERVER] = ALL_,    [TIMEOUT] = ALL_,   [JSON] = ALL_,
+    [COUNT] = PING_,
+    [INTERVAL] = PING_ | STATS_,
+    [CONNECTIONS] = BENCH_,
+    [OUTSTANDING] = BENCH_,
+    [SECONDS] = BENCH_,
+    [PAYLOAD] = BENCH_,
+    [METHOD] = BENCH_,
+    [PLAIN] = ADD_ | ECHO_,
+    [LONG] = LIST_,
+    [METADATA] = CALL_,
+    [HEADERS] = CALL_,
+    [WATCH] = HEALTH_ | STATS_,
+    [SERVER] = ALL_,
+    [TIMEOUT] = ALL_,
+    [JSON] = ALL_ & ~(1u << COMMAND_DESCRIBE),
 };
 
 /* What is collected before the command is known. */
@@ -89,36 +117,6 @@ struct words {
     unsigned seen; /* options, 1 << index */
 };
 
-static int print_help(void)
-{
-    fputs("Usage: msgsrv-client [OPTION]... COMMAND [ARGUMENT]...\n"
-          "Calls messages.Demo of a msgsrv-server.\n\n"
-          "  add A B           print the sum of two int32\n"
-          "  echo TEXT|-       print the text that comes back; with - all of standard input, as it is\n"
-          "  ping              measure round trips\n"
-          "  bench             measure throughput and latency\n\n"
-          "  --server URL      " APP_URL_FORMS "\n"
-          "                    [MSGSRV_SERVER, or " DEFAULT_SERVER "]\n"
-          "  --timeout TIME    of a call, such as 500ms, 5s or 2m [30s]\n"
-          "  --json            print one JSON object\n"
-          "  --help, --version print this, or the version\n\n"
-          "add and echo:\n"
-          "  --plain           send a bare ClientMessage and read a bare ServerMessage, without the library\n\n"
-          "ping:\n"
-          "  --count N         how many [5]\n"
-          "  --interval TIME   between two of them [200ms]\n\n"
-          "bench:\n"
-          "  --connections N   connections [1]\n"
-          "  --outstanding N   open calls of each [16]\n"
-          "  --seconds SECONDS how long, such as 5 or 0.25 [5]\n"
-          "  --method METHOD   add or echo [add]\n"
-          "  --payload SIZE    of an echoed text, such as 4096 or 64KiB [64]\n\n"
-          "Exit status: 0, the status code (1 to 16) of the call that failed, 64 for wrong usage,\n"
-          "74 when standard input or output fails.\n",
-          stdout);
-    return 0;
-}
-
 static bool read_method(const char *text, bool *echo)
 {
     *echo = strcmp(text, "echo") == 0;
@@ -126,6 +124,20 @@ static bool read_method(const char *text, bool *echo)
         return true;
     app_usage("--method: '%s' is not add or echo", text);
     return false;
+}
+
+static bool add_metadata(struct options *options, const char *entry)
+{
+    if (!strchr(entry, '=')) {
+        app_usage("--metadata: '%s' is not KEY=VALUE", entry);
+        return false;
+    }
+    if (options->metadata_count == OPTIONS_METADATA_MAX) {
+        app_usage("--metadata: there are more than %d", OPTIONS_METADATA_MAX);
+        return false;
+    }
+    options->metadata[options->metadata_count++] = entry;
+    return true;
 }
 
 /* Takes one option. Returns APP_GO_ON or the exit status. */
@@ -145,8 +157,20 @@ static int apply(int index, struct options *options)
     case METHOD:
         good = read_method(optarg, &options->bench_echo);
         break;
+    case LONG:
+        options->details = true;
+        break;
+    case METADATA:
+        good = add_metadata(options, optarg);
+        break;
+    case HEADERS:
+        options->headers = true;
+        break;
+    case WATCH:
+        options->watch = true;
+        break;
     case HELP:
-        return print_help();
+        return options_help();
     case VERSION:
         printf("msgsrv-client %s\n", msgsrv_version());
         return 0;
@@ -175,13 +199,13 @@ static int read_words(int argc, char **argv, struct options *options, struct wor
             add_operand(words, argv[optind++]);
             continue;
         }
-        int option = getopt_long(argc, argv, "-:", LONG, NULL);
+        int option = getopt_long(argc, argv, "-:", OPTIONS, NULL);
         if (option == -1)
             break;
         if (option == 1) {
             add_operand(words, optarg);
         } else if (option == ':' || option == '?') {
-            status = app_bad_option(option, argv, LONG);
+            status = app_bad_option(option, argv, OPTIONS);
         } else {
             words->seen |= 1u << (option - APP_LONG_OPTION);
             status = apply(option - APP_LONG_OPTION, options);
@@ -199,7 +223,7 @@ static int read_command(const struct words *words, struct options *options)
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
         if (strcmp(words->operands[0], COMMANDS[i].name) == 0) {
             options->command = (enum command)i;
-            if (words->count - 1 == COMMANDS[i].operands)
+            if (words->count - 1 >= COMMANDS[i].least && words->count - 1 <= COMMANDS[i].most)
                 return APP_GO_ON;
             return app_usage("%s takes %s (see --help)", COMMANDS[i].name, COMMANDS[i].takes);
         }
@@ -210,16 +234,24 @@ static int read_command(const struct words *words, struct options *options)
     return app_usage("unknown command '%s' (see --help)", words->operands[0]);
 }
 
-/* Refuses options of other commands, instead of ignoring them. */
-static int check_options(const struct words *words, const struct options *options)
+/* Refuses options of other commands, and some without another one, instead of ignoring them. */
+static int check_options(const struct words *words, struct options *options)
 {
-    for (const struct option *option = LONG; option->name; option++) {
+    for (const struct option *option = OPTIONS; option->name; option++) {
         int index = option->val - APP_LONG_OPTION;
         if ((words->seen & 1u << index) && !(BELONGS[index] & 1u << options->command))
             return app_usage("--%s is no option of %s (see --help)", option->name, COMMANDS[options->command].name);
     }
     if ((words->seen & 1u << PAYLOAD) && !options->bench_echo)
         return app_usage("--payload needs --method echo");
+    if ((words->seen & 1u << INTERVAL) && options->command == COMMAND_STATS && !options->watch)
+        return app_usage("--interval needs --watch");
+    if (options->watch && (words->seen & 1u << INTERVAL) &&
+        (options->interval_ms < STATS_INTERVAL_MIN_MS || options->interval_ms > STATS_INTERVAL_MAX_MS))
+        return app_usage("--interval of stats is between 100ms and 60m");
+    if (!(words->seen & 1u << INTERVAL))
+        options->interval_ms = options->command == COMMAND_STATS ? STATS_INTERVAL_MS : PING_INTERVAL_MS;
+    options->timeout_given = words->seen & 1u << TIMEOUT;
     return APP_GO_ON;
 }
 
@@ -238,12 +270,29 @@ static int read_int32(const char *text, int32_t *number)
 
 static int read_operands(const struct words *words, struct options *options)
 {
-    if (options->command == COMMAND_ECHO)
+    int status = APP_GO_ON;
+    switch (options->command) {
+    case COMMAND_CALL:
+        options->body = words->count > 2 ? words->operands[2] : "{}";
+        options->name = words->operands[1];
+        break;
+    case COMMAND_LIST:
+    case COMMAND_DESCRIBE:
+    case COMMAND_HEALTH:
+        options->name = words->count > 1 ? words->operands[1] : NULL;
+        break;
+    case COMMAND_ECHO:
         options->text = words->operands[1];
-    if (options->command != COMMAND_ADD)
-        return APP_GO_ON;
-    int status = read_int32(words->operands[1], &options->a);
-    return status == APP_GO_ON ? read_int32(words->operands[2], &options->b) : status;
+        break;
+    case COMMAND_ADD:
+        status = read_int32(words->operands[1], &options->a);
+        return status == APP_GO_ON ? read_int32(words->operands[2], &options->b) : status;
+    case COMMAND_STATS:
+    case COMMAND_PING:
+    case COMMAND_BENCH:
+        break;
+    }
+    return status;
 }
 
 static int choose_server(struct options *options)
@@ -255,7 +304,7 @@ static int choose_server(struct options *options)
         options->server = getenv("MSGSRV_SERVER");
         /* An empty variable is one that is not set; an empty --server is a mistake. */
         if (!options->server || !*options->server)
-            options->server = DEFAULT_SERVER;
+            options->server = OPTIONS_DEFAULT_SERVER;
     }
     if (!app_url_read(options->server, &url))
         return app_usage("%s: '%s' is not " APP_URL_FORMS, source, options->server);
@@ -268,7 +317,6 @@ int options_read(int argc, char **argv, struct options *options)
     *options = (struct options){
         .timeout_ms = 30000,
         .count = 5,
-        .interval_ms = 200,
         .connections = 1,
         .outstanding = 16,
         .duration_ms = 5000,

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The demonstration service: two handlers that answer at once, on the loop's thread.
+ * The demonstration service: two handlers that answer at once, on the loop's thread; those that stream are in demo_streams.c.
  */
 #include "demo.h"
 
-#include "messages.msgsrv.h"
+#include "demo_streams.h"
 
 static msgsrv_status echo(msgsrv_call *call, const messages_EchoMessage *request, messages_EchoMessage *response,
                           void *ctx)
@@ -25,7 +25,8 @@ static msgsrv_status add(msgsrv_call *call, const messages_AddRequest *request, 
 
 msgsrv_status demo_register(msgsrv_server *server, msgsrv_error *error)
 {
-    static const messages_Demo_service demo = {.Echo = echo, .Add = add};
+    messages_Demo_service demo = {.Echo = echo, .Add = add};
+    demo_streams_fill(&demo);
     msgsrv_status status = messages_Demo_register(server, &demo, NULL, error);
     if (status == MSGSRV_OK)
         status = msgsrv_server_bind_plain(server, messages_ClientMessage_echo_message_tag, "/messages.Demo/Echo",

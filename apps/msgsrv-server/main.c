@@ -47,6 +47,22 @@ static void on_log(msgsrv_log_level level, const char *text, void *ctx)
     app_line("%s: %s", msgsrv_log_level_name(level), text);
 }
 
+static void on_access(msgsrv_log_level level, const char *text, void *ctx)
+{
+    (void)level;
+    (void)ctx;
+    app_line("%s", text);
+}
+
+/* Lives as long as the process. */
+static msgsrv_interceptor access_log;
+
+static msgsrv_status add_access_log(msgsrv_server *server, msgsrv_error *error)
+{
+    msgsrv_status status = msgsrv_access_log_new(on_access, NULL, &access_log, error);
+    return status ? status : msgsrv_server_intercept(server, &access_log, error);
+}
+
 /* Makes the server and its listeners. Returns APP_GO_ON, or the exit status of a failure, reported. */
 static int prepare(struct settings *settings, msgsrv_server **server)
 {
@@ -57,6 +73,8 @@ static int prepare(struct settings *settings, msgsrv_server **server)
         return error.code == MSGSRV_INVALID_ARGUMENT ? APP_EXIT_USAGE : status;
     }
     if (demo_register(*server, &error) != MSGSRV_OK)
+        return app_fail("start", &error, "");
+    if (settings->access_log && add_access_log(*server, &error) != MSGSRV_OK)
         return app_fail("start", &error, "");
     for (size_t i = 0; i < settings->listen_count; i++) {
         if (msgsrv_server_listen(*server, settings->listen[i], &error) != MSGSRV_OK) {
@@ -110,5 +128,6 @@ int main(int argc, char **argv)
     if (status == APP_GO_ON)
         status = serve(server, &settings);
     msgsrv_server_free(server);
+    msgsrv_access_log_free(&access_log);
     return app_finish(status);
 }

@@ -42,18 +42,24 @@ static const struct app_number NUMBERS[] = {
     {LIMIT("plain-max-calls", APP_COUNT, false, plain_max_calls, "unanswered plain messages [1000]")},
     {LIMIT("plain-max-bytes", APP_SIZE, false, plain_max_bytes, "plain answers waiting their turn [1MiB]")},
     {LIMIT("plain-timeout", APP_TIME_MS, true, plain_timeout_ms, "the deadline of a plain message [30s]")},
+    {LIMIT("max-stream-output", APP_SIZE, false, max_stream_output, "waiting output of a stream; 4KiB to 64MiB [256KiB]")},
+    {LIMIT("max-unread", APP_SIZE, false, max_unread, "unhandled messages of a connection's streams [16MiB]")},
     {LIMIT("backlog", APP_COUNT, false, backlog, "connections not yet accepted; 1 to 65535 [1024]")},
     {LIMIT("socket-mode", APP_MODE, false, socket_mode, "permissions of a Unix socket; 1 to 0777 [0600]")},
     {"grace", APP_TIME_MS, true, 0, MOST, offsetof(struct settings, grace_ms), "for open calls when draining [10s]"},
 };
 #define NUMBER_COUNT (sizeof NUMBERS / sizeof *NUMBERS)
 
-enum { LISTEN = APP_LONG_OPTION, INSECURE, LOG_LEVEL, STATS, JSON, HELP, VERSION, FIRST_NUMBER };
+enum { LISTEN = APP_LONG_OPTION, INSECURE, LOG_LEVEL, ACCESS_LOG, NO_INFO, NO_HEALTH, NO_REFLECTION, STATS, JSON, HELP, VERSION, FIRST_NUMBER };
 
 static const struct option OTHERS[] = {
     {"listen", required_argument, NULL, LISTEN},
     {"insecure", no_argument, NULL, INSECURE},
     {"log-level", required_argument, NULL, LOG_LEVEL},
+    {"access-log", no_argument, NULL, ACCESS_LOG},
+    {"no-info", no_argument, NULL, NO_INFO},
+    {"no-health", no_argument, NULL, NO_HEALTH},
+    {"no-reflection", no_argument, NULL, NO_REFLECTION},
     {"stats", no_argument, NULL, STATS},
     {"json", no_argument, NULL, JSON},
     {"help", no_argument, NULL, HELP},
@@ -69,6 +75,9 @@ static int print_help(void)
           "                      may be repeated; port 0 is a free one [" DEFAULT_LISTEN "]\n"
           "  --insecure          listen beyond loopback too: there is no TLS and no authentication\n"
           "  --log-level LEVEL   error, warning, info or debug, to standard error [warning]\n"
+          "  --access-log        one line for each call that ended, to standard error\n"
+          "  --no-info, --no-health, --no-reflection\n"
+          "                      without the built-in service of that name\n"
           "  --stats             print the statistics to standard error at the end, and on SIGUSR1\n"
           "  --json              print them as JSON\n"
           "  --help, --version   print this, or the version\n\n"
@@ -146,6 +155,18 @@ static int apply(int option, struct settings *settings, bool *insecure)
         break;
     case LOG_LEVEL:
         good = read_log_level(optarg, &settings->server.log_level);
+        break;
+    case ACCESS_LOG:
+        settings->access_log = true;
+        break;
+    case NO_INFO:
+        settings->server.no_info = true;
+        break;
+    case NO_HEALTH:
+        settings->server.no_health = true;
+        break;
+    case NO_REFLECTION:
+        settings->server.no_reflection = true;
         break;
     case STATS:
         settings->stats = true;

@@ -16,6 +16,7 @@ struct settings {
     uint32_t grace_ms;
     bool stats; /* at the end and on SIGUSR1 */
     bool json;  /* the statistics */
+    bool access_log;
 };
 
 /* Reads the arguments. Returns APP_GO_ON, or the program's exit status: the help was printed, or an error

@@ -29,7 +29,9 @@ static const struct {
     {NUMBER(calls_open)},           {NUMBER(plain_calls)},           {NUMBER(bytes_received)},
     {NUMBER(bytes_sent)},           {NUMBER(frames_without_effect)}, {NUMBER(pings)},
     {NUMBER(input_buffered_bytes)}, {NUMBER(output_buffered_bytes)}, {NUMBER(reads_paused)},
-    {NUMBER(loop_latency_last_us)}, {NUMBER(loop_latency_max_us)},
+    {NUMBER(loop_latency_last_us)}, {NUMBER(loop_latency_max_us)},   {NUMBER(uptime_ms)},
+    {NUMBER(streams_open)},         {NUMBER(items_received)},        {NUMBER(items_sent)},
+    {NUMBER(sends_refused)},        {NUMBER(stream_input_items)},    {NUMBER(stream_input_bytes)},
 #undef NUMBER
 };
 #define NUMBER_COUNT (sizeof NUMBERS / sizeof *NUMBERS)

@@ -15,8 +15,6 @@ static void check_method(const msi_file *file, size_t service, size_t index, msi
     const msi_method_proto *method = &file->proto->service[service].method[index];
     msi_place place = msi_method_place(file, service, index);
 
-    if (method->client_streaming || method->server_streaming)
-        msi_error(errors, &place, "the method \"%s\" is streaming, which is not supported yet", method->name);
     if (strcmp(method->name, "blocking") == 0)
         msi_error(errors, &place,
                   "a method cannot be called \"blocking\": the struct of the service's handlers has "

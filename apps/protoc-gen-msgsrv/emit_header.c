@@ -36,7 +36,10 @@ static const char head_end[] =
     "\n"
     "#ifdef __cplusplus\n"
     "extern \"C\" {\n"
-    "#endif\n";
+    "#endif\n"
+    "\n"
+    "/** The file $file$ itself, for reflection and JSON. */\n"
+    "extern const msgsrv_proto_file $id$_proto_file;\n";
 
 static const char tail[] =
     "\n"
@@ -81,6 +84,11 @@ static const char member_text[] =
     "     */\n"
     "    msgsrv_status (*$method$)(msgsrv_call *call, const $request$ *request,\n"
     "$pad$$response$ *response, void *ctx);\n";
+
+static const char stream_member_text[] =
+    "     * Serves $path$.\n"
+    "     */\n"
+    "    $function$_handler $method$;\n";
 
 static const char service_text[] =
     "\n"
@@ -206,7 +214,7 @@ static void emit_member(msi_arena *arena, msi_buffer *out, const msi_model *mode
     msi_method_values_of(arena, model, file, proto, &proto->method[index], &values);
     msi_buffer_puts(out, "    /**\n");
     msi_comment(out, &place, "     * ");
-    msi_template(out, values.values, member_text);
+    msi_template(out, values.values, msi_streams(&proto->method[index]) ? stream_member_text : member_text);
 }
 
 /* The struct with the handlers, and beside them which ones block. A struct in C has at least one member. */
@@ -215,8 +223,16 @@ static void emit_service_struct(msi_arena *arena, msi_buffer *out, const msi_mod
 {
     const msi_service_proto *service = &file->proto->service[index];
     msi_place place = msi_place_in(&file->place, MSI_FILE_SERVICE, (int32_t)index);
-    size_t i;
+    size_t unary = 0, i;
 
+    for (i = 0; i < service->method_count; i++) {
+        msi_method_values method;
+
+        unary += !msi_streams(&service->method[i]);
+        msi_method_values_of(arena, model, file, service, &service->method[i], &method);
+        if (msi_streams(&service->method[i]))
+            msi_emit_stream_handler(out, &service->method[i], &method);
+    }
     msi_buffer_puts(out, "\n/**\n");
     msi_comment(out, &place, " * ");
     msi_template(out, values, service_begin);
@@ -226,10 +242,15 @@ static void emit_service_struct(msi_arena *arena, msi_buffer *out, const msi_mod
         msi_template(out, values, "    bool unused; /**< The service has no methods. */\n} $svc$_service;\n");
         return;
     }
+    if (unary == 0) {
+        msi_template(out, values, "} $svc$_service;\n");
+        return;
+    }
     msi_buffer_puts(out, "    /** Handlers marked here run on the server's worker pool, where they may block. */\n"
                          "    struct {\n");
     for (i = 0; i < service->method_count; i++)
-        msi_buffer_printf(out, "        bool %s;\n", service->method[i].name);
+        if (!msi_streams(&service->method[i]))
+            msi_buffer_printf(out, "        bool %s;\n", service->method[i].name);
     msi_template(out, values, "    } blocking;\n} $svc$_service;\n");
 }
 
@@ -241,6 +262,10 @@ static void emit_method(msi_arena *arena, msi_buffer *out, const msi_model *mode
     msi_method_values values;
 
     msi_method_values_of(arena, model, file, proto, &proto->method[index], &values);
+    if (msi_streams(&proto->method[index])) {
+        msi_emit_stream_functions(out, &proto->method[index], &values, &place);
+        return;
+    }
     msi_template(out, values.values, method_begin);
     msi_comment(out, &place, " * ");
     msi_template(out, values.values, method_sync);
@@ -263,8 +288,11 @@ static void emit_service(msi_arena *arena, msi_buffer *out, const msi_model *mod
 
 void msi_emit_header(msi_arena *arena, msi_buffer *out, const msi_model *model, const msi_file *file)
 {
-    const msi_value values[] = {
-        {"file", file->proto->name}, {"stem", file->stem}, {"guard", msi_include_guard(arena, file->stem)}, {NULL, NULL}};
+    const msi_value values[] = {{"file", file->proto->name},
+                                {"stem", file->stem},
+                                {"guard", msi_include_guard(arena, file->stem)},
+                                {"id", msi_file_id(arena, file->stem)},
+                                {NULL, NULL}};
     size_t i;
 
     msi_template(out, values, head);

@@ -37,7 +37,7 @@ static const char method_text[] =
     "\n"
     "const msgsrv_method $function$_method = {\n"
     "    .abi = MSGSRV_GENERATED_ABI,\n"
-    "    .kind = MSGSRV_UNARY,\n"
+    "    .kind = $kind$,\n"
     "    .path = \"$path$\",\n"
     "    .request = &$request$_type,\n"
     "    .response = &$response$_type,\n"
@@ -73,7 +73,10 @@ static const char method_text[] =
 
 static const char table_line[] =
     "    {&$function$_method, $function$_invoke,\n"
-    "     $function$_implemented, $function$_blocking},\n";
+    "     $function$_implemented, $function$_blocking, NULL},\n";
+
+static const char stream_line[] =
+    "    {&$function$_method, NULL, $function$_implemented, NULL, $function$_serve},\n";
 
 static const char service_text[] =
     "\n"
@@ -87,6 +90,7 @@ static const char service_text[] =
     "    .implementation_size = sizeof($svc$_service),\n"
     "    .methods = $table$,\n"
     "    .method_count = $count$,\n"
+    "    .file = &$id$_proto_file,\n"
     "};\n";
 
 /* clang-format on */
@@ -99,6 +103,7 @@ void msi_method_values_of(msi_arena *arena, const msi_model *model, const msi_fi
     const char *request = msi_model_find(model, method->input_type)->c_name;
     const char *response = msi_model_find(model, method->output_type)->c_name;
     /* As far as the parameters of a handler in the service's struct are from the margin. */
+    bool client = method->client_streaming, server = method->server_streaming;
     int indent = (int)(strlen("    msgsrv_status (*)(") + strlen(method->name));
     const msi_value list[] = {
         {"svc", svc},
@@ -107,6 +112,10 @@ void msi_method_values_of(msi_arena *arena, const msi_model *model, const msi_fi
         {"request", request},
         {"response", response},
         {"path", msi_arena_printf(arena, "/%s/%s", full, method->name)},
+        {"kind", client && server ? "MSGSRV_BIDI_STREAMING"
+                 : client         ? "MSGSRV_CLIENT_STREAMING"
+                 : server         ? "MSGSRV_SERVER_STREAMING"
+                                  : "MSGSRV_UNARY"},
         {"pad", msi_arena_printf(arena, "%*s", indent, "")},
         {NULL, NULL},
     };
@@ -184,6 +193,7 @@ static void emit_service(msi_arena *arena, msi_buffer *out, const msi_model *mod
         {"svc", svc},
         {"table", count > 0 ? msi_arena_printf(arena, "%s_method_table", svc) : "NULL"},
         {"count", msi_arena_printf(arena, "%zu", count)},
+        {"id", msi_file_id(arena, file->stem)},
         {NULL, NULL},
     };
     msi_method_values *methods = msi_arena_array(arena, count, sizeof *methods);
@@ -191,12 +201,15 @@ static void emit_service(msi_arena *arena, msi_buffer *out, const msi_model *mod
 
     for (i = 0; i < count; i++) {
         msi_method_values_of(arena, model, file, service, &service->method[i], &methods[i]);
-        msi_template(out, methods[i].values, method_text);
+        if (msi_streams(&service->method[i]))
+            msi_emit_stream_source(out, &service->method[i], &methods[i]);
+        else
+            msi_template(out, methods[i].values, method_text);
     }
     if (count > 0)
         msi_template(out, values, "\nstatic const msgsrv_service_method $svc$_method_table[] = {\n");
     for (i = 0; i < count; i++)
-        msi_template(out, methods[i].values, table_line);
+        msi_template(out, methods[i].values, msi_streams(&service->method[i]) ? stream_line : table_line);
     msi_buffer_puts(out, count > 0 ? "};\n" : "");
     msi_template(out, values, service_text);
 }
@@ -207,6 +220,7 @@ void msi_emit_source(msi_arena *arena, msi_buffer *out, const msi_model *model, 
     size_t i;
 
     msi_template(out, values, head);
+    msi_emit_files(arena, out, model, file);
     for (i = 0; i < file->message_count; i++)
         emit_message(arena, out, model, &file->messages[i]);
     for (i = 0; i < file->proto->service_count; i++)

@@ -18,6 +18,8 @@
 
 /* All that belongs to one run. */
 typedef struct generator {
+    const unsigned char *data; /* the encoded request */
+    size_t size;
     msi_arena arena;
     msi_params params;
     msi_errors errors;
@@ -71,6 +73,8 @@ static void run(generator *gen, const msi_request_proto *request)
         return;
     }
     msi_model_build(&gen->arena, request, &gen->model, &gen->errors);
+    gen->model.request = gen->data;
+    gen->model.request_size = gen->size;
     if (gen->errors.count == 0)
         msi_check(&gen->arena, &gen->params, &gen->model, &gen->errors);
     if (gen->errors.count == 0)
@@ -130,6 +134,8 @@ bool msi_generate(const unsigned char *data, size_t size, msi_buffer *response, 
         return false;
     }
     msi_errors_init(&gen.errors);
+    gen.data = data;
+    gen.size = size;
     run(&gen, &request);
     done = encode(&gen, response);
     if (!done)

@@ -15,9 +15,14 @@ static const char *const message_suffixes[] = {"_type", "_release", "_field_tabl
 static const char *const service_suffixes[] = {"_service", "_description", "_register", "_method_table"};
 static const char *const method_suffixes[] = {"",       "_method", "_fn",     "_closure",     "_complete",
                                               "_async", "_reply",  "_invoke", "_implemented", "_blocking"};
+static const char *const stream_suffixes[] = {"",        "_method",  "_server",     "_client",      "_handler",
+                                              "_events", "_closure", "_open",       "_start",       "_client_send",
+                                              "_write",  "_read",    "_close",      "_server_send", "_server_reply",
+                                              "_serve",  "_event",   "_implemented"};
 
 /* Names inside generated functions. A type without a package could hide them, or be hidden by them. */
 static const char *const parameters[] = {"call",    "client",   "closure",        "ctx",     "done",    "error",
+                                         "event",   "events",   "handler",        "in",      "out",     "stream",
                                          "handle",  "held",     "implementation", "message", "options", "reply",
                                          "request", "response", "server",         "service", "typed"};
 
@@ -187,15 +192,21 @@ static void add_service(names *table, const msi_file *file, size_t index)
         method =
             new_element(table, "method", msi_arena_printf(table->arena, "%s.%s", full, service->method[i].name), &place);
         check_word(table, method);
-        add_all(table, method, method_suffixes, COUNT(method_suffixes), true);
+        if (service->method[i].client_streaming || service->method[i].server_streaming)
+            add_all(table, method, stream_suffixes, COUNT(stream_suffixes), true);
+        else
+            add_all(table, method, method_suffixes, COUNT(method_suffixes), true);
     }
 }
 
 static void add_file(names *table, const msi_file *file)
 {
     const char *scope = msi_full_name(table->arena, file, "");
+    origin *element = new_element(table, "file", file->proto->name, &file->place);
     size_t i;
 
+    element->c_name = msi_file_id(table->arena, file->stem);
+    add(table, element, "_proto_file", true);
     for (i = 0; i < file->message_count; i++)
         add_message(table, &file->messages[i]);
     for (i = 0; i < file->proto->enum_type_count; i++) {

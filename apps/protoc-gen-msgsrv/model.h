@@ -40,6 +40,8 @@ typedef struct msi_model {
     size_t file_count;
     msi_message **by_name; /* all messages, by full name */
     size_t message_count;
+    const unsigned char *request; /* the encoded request that all of it is from */
+    size_t request_size;
 } msi_model;
 
 /* Builds the model and checks that names can be used and types are there; errors make it unfit to be used. */

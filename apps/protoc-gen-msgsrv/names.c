@@ -2,6 +2,7 @@
 /*
  * Names; see names.h. Letters are ASCII's, whatever the locale: so protoc's are.
  */
+#include <ctype.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -150,4 +151,16 @@ char *msi_include_guard(msi_arena *arena, const char *stem)
             *c = '_';
     }
     return is_digit(guard[0]) ? msi_arena_printf(arena, "PROTO_%s", guard) : guard;
+}
+
+char *msi_file_id(msi_arena *arena, const char *stem)
+{
+    bool digit = *stem >= '0' && *stem <= '9';
+    char *id = msi_arena_printf(arena, "%s%s", digit ? "file_" : "", stem);
+    char *at;
+
+    for (at = id; *at != '\0'; at++)
+        if (!isalnum((unsigned char)*at))
+            *at = '_';
+    return id;
 }

@@ -34,6 +34,9 @@ char *msi_c_name(msi_arena *arena, const char *dotted);
 /* "dir/demo.proto" as "dir/demo". */
 char *msi_file_stem(msi_arena *arena, const char *file);
 
+/* "dir/demo" as "dir_demo": what C names of the file itself begin with. */
+char *msi_file_id(msi_arena *arena, const char *stem);
+
 /* "dir/demo" as "DIR_DEMO_MSGSRV_H". */
 char *msi_include_guard(msi_arena *arena, const char *stem);
 

@@ -38,9 +38,9 @@
 #define MSI_BACKOFF_MIN_MS 100u
 #define MSI_BACKOFF_MAX_MS 10000u
 #define MSI_CLIENT_MAX_CALLS 100000u
-#define MSI_STREAM_OUTPUT (256 * MSI_KIB)
+#define MSI_MAX_STREAM_OUTPUT (256 * MSI_KIB)
 #define MSI_MAX_UNREAD (16 * MSI_MIB)
-#define MSI_STREAM_ITEMS 64u            /* also what the wire grants at first, each way */
+#define MSI_STREAM_ITEMS 64u             /* also what the wire grants at first, each way */
 #define MSI_STREAM_BYTES (256 * MSI_KIB) /* the same */
 
 /* Fixed by the wire (docs/protocol.md). */
@@ -53,13 +53,13 @@
 #define MSI_PROGRESS_BYTES (16 * MSI_KIB) /* what a frame must move on by within its timeout */
 
 /* Fixed for the machine's sake. */
-#define MSI_RECV_SIZE (256 * MSI_KIB)   /* one read of a wake-up; shared by a loop's connections */
-#define MSI_FLUSH_SIZE (256 * MSI_KIB)  /* answers are sent when they reach this, before the wake-up ends */
-#define MSI_STASH_SMALL (16 * MSI_KIB)  /* an unfinished frame up to this is copied rather than read in place */
-#define MSI_DEPTH_MAX 100u              /* nesting of messages, as other protobuf libraries default to */
-#define MSI_DECODE_FACTOR 16u           /* a decoded message takes at most this many times max_message */
-#define MSI_DECODE_LEAST (64 * MSI_KIB) /* or this many times that, for servers of small messages of large structs */
+#define MSI_RECV_SIZE (256 * MSI_KIB)      /* one read of a wake-up; shared by a loop's connections */
+#define MSI_FLUSH_SIZE (256 * MSI_KIB)     /* answers are sent when they reach this, before the wake-up ends */
+#define MSI_STASH_SMALL (16 * MSI_KIB)     /* an unfinished frame up to this is copied rather than read in place */
+#define MSI_DEPTH_MAX 100u                 /* nesting of messages, as other protobuf libraries default to */
+#define MSI_DECODE_FACTOR 16u              /* a decoded message takes at most this many times max_message */
+#define MSI_DECODE_LEAST (64 * MSI_KIB)    /* or this many times that, for servers of small messages of large structs */
 #define MSI_STREAM_QUANTUM (256 * MSI_KIB) /* what one stream may send before the loop looks at the others */
-#define MSI_RESEND_MAX 8u               /* how often a call the server did not take goes out again */
+#define MSI_RESEND_MAX 8u                  /* how often a call the server did not take goes out again */
 
 #endif

@@ -18,13 +18,13 @@ typedef struct msi_client_call {
     TAILQ_ENTRY(msi_client_call) open;  /* the session's list; while it waits for a connection, the client's */
     struct msi_client_session *session; /* NULL: not on a connection */
     const char *method;
-    uint64_t deadline;  /* a moment; 0: none */
-    uint64_t begins_at; /* where its frame begins in all that was written on the connection */
+    uint64_t deadline;      /* a moment; 0: none */
+    uint64_t begins_at;     /* where its frame begins in all that was written on the connection */
     msgsrv_stream *stream;  /* of a streaming call */
     msi_call_credit credit; /* what it grants the server */
     bool streams_requests;
     bool streams_responses;
-    msi_buf body;       /* the encoded request, kept until the end because it may go out again */
+    msi_buf body; /* the encoded request, kept until the end because it may go out again */
     msgsrv_metadata_set metadata;
     msgsrv_metadata_set head; /* what came */
     msgsrv_metadata_set trailer;

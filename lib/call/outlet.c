@@ -48,8 +48,7 @@ bool msi_outlet_room(msi_outlet *outlet, msgsrv_stream *stream)
         return false;
     msi_conn_pin(conn);
     conn->io->flush(conn);
-    bool room =
-        msi_conn_open(conn) && below(outlet, stream, conn->limits->max_output, outlet->max_stream_output);
+    bool room = msi_conn_open(conn) && below(outlet, stream, conn->limits->max_output, outlet->max_stream_output);
     msi_conn_unpin(conn);
     return room;
 }

@@ -23,8 +23,8 @@ static void set_flow(msi_stream_flow *flow, const msgsrv_message_type *type)
     flow->bytes = MSI_STREAM_BYTES;
 }
 
-msgsrv_stream *msi_stream_new(const msi_stream_owner *owner, void *of, msi_loop *loop, const msgsrv_message_type *receives,
-                              const msgsrv_message_type *sends)
+msgsrv_stream *msi_stream_new(const msi_stream_owner *owner, void *of, msi_loop *loop,
+                              const msgsrv_message_type *receives, const msgsrv_message_type *sends)
 {
     msgsrv_stream *stream = calloc(1, sizeof *stream);
     if (!stream)
@@ -303,7 +303,8 @@ static void keep_item(msgsrv_stream *stream, msi_view body)
     msi_outlet *outlet = stream->outlet;
     if (outlet && outlet->unread + body.size > outlet->max_unread) {
         msi_count(&stream->loop->counters.refused[MSGSRV_REFUSED_UNREAD], 1);
-        stream->owner->fault(stream, MSGSRV_RESOURCE_EXHAUSTED, "too many messages of this connection wait to be handled");
+        stream->owner->fault(stream, MSGSRV_RESOURCE_EXHAUSTED,
+                             "too many messages of this connection wait to be handled");
         return;
     }
     msi_stream_item *item = malloc(sizeof *item + body.size);

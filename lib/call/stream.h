@@ -61,7 +61,12 @@ typedef struct msi_stream_item {
 } msi_stream_item;
 
 /* Why a refused sender waits. */
-typedef enum msi_stream_waits { MSI_WAITS_NOT, MSI_WAITS_CONNECTION, MSI_WAITS_CREDIT, MSI_WAITS_OUTPUT } msi_stream_waits;
+typedef enum msi_stream_waits {
+    MSI_WAITS_NOT,
+    MSI_WAITS_CONNECTION,
+    MSI_WAITS_CREDIT,
+    MSI_WAITS_OUTPUT
+} msi_stream_waits;
 
 /* One direction of a stream. Credits are what the sender may still send; bytes may go below 0 once. */
 typedef struct msi_stream_flow {
@@ -104,25 +109,25 @@ struct msgsrv_stream {
     uint64_t timer_due;
     uint64_t received; /* messages, in all */
     uint64_t sent;
-    unsigned busy;         /* events that are being told */
-    uint32_t handling;     /* bytes of the message that is being told; its credit is to be given back afterwards */
-    bool foreign;          /* its loop is run by a thread of the library's */
+    unsigned busy;     /* events that are being told */
+    uint32_t handling; /* bytes of the message that is being told; its credit is to be given back afterwards */
+    bool foreign;      /* its loop is run by a thread of the library's */
     bool has_timer;
-    bool begun;            /* BEGIN was told */
-    bool handles;          /* a message is being told, and not kept */
+    bool begun;   /* BEGIN was told */
+    bool handles; /* a message is being told, and not kept */
     bool paused;
-    bool sync;             /* nobody is told: messages wait for msgsrv_stream_read() */
-    bool finished;         /* this end sends no more */
-    bool peer_done;        /* the peer sends no more */
+    bool sync;      /* nobody is told: messages wait for msgsrv_stream_read() */
+    bool finished;  /* this end sends no more */
+    bool peer_done; /* the peer sends no more */
     bool peer_done_told;
-    bool over;             /* the call has ended */
-    bool close_due;        /* CLOSED is to be told */
-    bool closed;           /* and was */
+    bool over;      /* the call has ended */
+    bool close_due; /* CLOSED is to be told */
+    bool closed;    /* and was */
 };
 
 /* A stream with one reference, the owner's; NULL without memory. `receives` and `sends` are NULL where nothing goes. */
-msgsrv_stream *msi_stream_new(const msi_stream_owner *owner, void *of, msi_loop *loop, const msgsrv_message_type *receives,
-                              const msgsrv_message_type *sends);
+msgsrv_stream *msi_stream_new(const msi_stream_owner *owner, void *of, msi_loop *loop,
+                              const msgsrv_message_type *receives, const msgsrv_message_type *sends);
 
 /* It is on a connection now; or not any more. A sender that waits for that is told. */
 void msi_stream_attach(msgsrv_stream *stream, msi_outlet *outlet, uint64_t id);

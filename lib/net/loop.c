@@ -240,7 +240,8 @@ static bool make_events(msi_loop *loop)
     loop->turn_event = event_new(loop->base, -1, 0, on_turn, loop);
     loop->tick_event = event_new(loop->base, -1, 0, on_tick, loop);
     loop->task_event = event_new(loop->base, -1, 0, on_tasks, loop);
-    return loop->wake_event && loop->turn_event && loop->tick_event && loop->task_event && event_add(loop->wake_event, NULL) == 0;
+    return loop->wake_event && loop->turn_event && loop->tick_event && loop->task_event &&
+           event_add(loop->wake_event, NULL) == 0;
 }
 
 msgsrv_status msi_loop_init(msi_loop *loop, struct event_base *base, msi_log log, msgsrv_error *error)

@@ -155,9 +155,10 @@ static bool refused(msi_native_session *session, const msi_frame *frame, const m
         (void)msi_error(&unknown, MSGSRV_UNIMPLEMENTED, "unknown method %.*s", shown, (const char *)frame->method.data);
         msi_native_refuse(session, frame->id, MSGSRV_REFUSED_METHOD, MSGSRV_UNIMPLEMENTED, unknown.text);
     } else if (frame->streaming != msi_streams_requests(method->description)) {
-        static const char *const kinds[] = {"unary", "client-streaming", "server-streaming", "bidirectional"};
-        snprintf(text, sizeof text, "%s is %s, but the call is marked as %s", method->description->path,
-                 kinds[method->description->kind], frame->streaming ? "streaming" : "not streaming");
+        static const char *const kinds[] = {"unary, not streaming", "client-streaming: its requests are Items",
+                                            "server-streaming: it has one request, in the Call",
+                                            "bidirectional: its requests are Items"};
+        snprintf(text, sizeof text, "%s is %s", method->description->path, kinds[method->description->kind]);
         msi_native_refuse(session, frame->id, MSGSRV_REFUSED_STREAMING, MSGSRV_UNIMPLEMENTED, text);
     } else {
         return false;

@@ -24,11 +24,11 @@ struct msi_client_session {
     struct msi_client_calls open; /* by ascending id */
     uint64_t last_id;
     msi_outlet outlet; /* where streams send */
-    bool spoke;       /* something was written */
-    bool heard;       /* the server has sent something that makes sense */
-    bool leaving;     /* it takes no more calls */
-    bool goaway;      /* because GoAway has come */
-    bool silent;      /* closed by the client: nothing is reported */
+    bool spoke;        /* something was written */
+    bool heard;        /* the server has sent something that makes sense */
+    bool leaving;      /* it takes no more calls */
+    bool goaway;       /* because GoAway has come */
+    bool silent;       /* closed by the client: nothing is reported */
     char reason[MSGSRV_ERROR_TEXT];
 };
 
@@ -406,7 +406,7 @@ static msi_client_session *open_session(msi_loop *loop, int fd, const msi_addres
         return NULL;
     }
     session->conn = conn;
-    msi_outlet_init(&session->outlet, conn, &msi_native_stream, MSI_STREAM_OUTPUT, MSI_MAX_UNREAD);
+    msi_outlet_init(&session->outlet, conn, &msi_native_stream, MSI_MAX_STREAM_OUTPUT, MSI_MAX_UNREAD);
     session->events = events;
     session->limits = client_limits;
     session->client = client;

@@ -35,8 +35,8 @@ static msgsrv_status item(msgsrv_stream *stream, const void *message, size_t *bo
     if (!out)
         return MSGSRV_AGAIN; /* the connection takes no more, and will be gone soon */
     size_t before = out->len;
-    msgsrv_status status = call && !put_head(call, out) ? msi_error_memory(error)
-                                                        : put_item(stream, message, out, body, error);
+    msgsrv_status status =
+        call && !put_head(call, out) ? msi_error_memory(error) : put_item(stream, message, out, body, error);
     if (status) {
         out->len = before;
         return status;

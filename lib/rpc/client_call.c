@@ -100,10 +100,11 @@ void msi_client_end(msi_client_entry *entry, msgsrv_status code, bool from_peer,
     detach(entry);
     if (entry->intercepted)
         msi_client_intercept_end(entry);
+    bool kept = entry->call.stream && !entry->events; /* until it is closed, which may be now */
     if (entry->call.stream)
         msi_client_stream_ended(entry);
-    if (entry->call.stream && !entry->events)
-        return; /* kept until it is closed */
+    if (kept)
+        return;
     if (entry->waiter) {
         serve_waiter(entry);
         return;
@@ -319,9 +320,10 @@ static msgsrv_status set_window(msi_client_entry *entry, const msgsrv_call_optio
 {
     msi_call_credit credit = {options->receive_items, options->receive_bytes};
     if (credit.items > ITEMS_MOST || credit.bytes > MSI_MESSAGE_CEILING)
-        return msi_error(error, MSGSRV_INVALID_ARGUMENT,
-                         "msgsrv_call_options: receive_items is %u, expected 1 to %u; receive_bytes is %u, expected 1 to %u",
-                         credit.items, ITEMS_MOST, credit.bytes, MSI_MESSAGE_CEILING);
+        return msi_error(
+            error, MSGSRV_INVALID_ARGUMENT,
+            "msgsrv_call_options: receive_items is %u, expected 1 to %u; receive_bytes is %u, expected 1 to %u",
+            credit.items, ITEMS_MOST, credit.bytes, MSI_MESSAGE_CEILING);
     if (!msi_client_add_stream(entry))
         return msi_error_memory(error);
     entry->call.credit = credit;
@@ -418,7 +420,7 @@ static msgsrv_status fill(msgsrv_client *client, msi_client_entry *entry, const 
 }
 
 msgsrv_status msi_client_make(msgsrv_client *client, const msgsrv_method *method, const void *request,
-                          const msgsrv_call_options *given, msi_client_entry **made, msgsrv_error *error)
+                              const msgsrv_call_options *given, msi_client_entry **made, msgsrv_error *error)
 {
     msgsrv_call_options options;
     msgsrv_status status = msi_method_check(method, error);

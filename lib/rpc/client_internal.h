@@ -46,6 +46,8 @@ typedef struct msi_client_entry {
     struct msi_stream_op *close_op;
     msgsrv_metadata_set *sync_head; /* where a synchronous stream's metadata goes in the end */
     msgsrv_metadata_set *sync_trailer;
+    bool trying;    /* one of them is being tried */
+    bool try_again; /* and something has changed meanwhile */
     bool end_waits; /* the end came behind messages that wait to be handled; it is in `error` */
     msgsrv_complete_fn complete;
     _Alignas(max_align_t) unsigned char closure[MSGSRV_CLOSURE_SIZE];
@@ -105,7 +107,7 @@ struct msgsrv_client {
     uint64_t progress;         /* callbacks called and waiters served */
     _Atomic(pthread_t) driver; /* of a private loop: the thread that drives it; 0: none (glibc has no thread 0) */
     atomic_uint_fast64_t next_handle;
-    atomic_uint open;     /* calls that have not ended */
+    atomic_uint open; /* calls that have not ended */
     TAILQ_HEAD(msi_kept_list, msi_client_entry) kept;
     msi_interceptors interceptors;
     pthread_mutex_t lock; /* guards waiters of a threaded client */

@@ -12,17 +12,19 @@
 #include "base/limits.h"
 #include "rpc/client_internal.h"
 
+/* What has come of an operation: it waits; it is done; it is done and the entry is gone. */
+typedef enum progress { WAITS, DONE, GONE } progress;
+
 /* What a program's thread waits for. On its stack. */
 typedef struct msi_stream_op {
     msi_post post;
     msgsrv_stream *stream;
-    bool (*try)(msi_client_entry *entry, struct msi_stream_op *op); /* true: it is done */
-    struct msi_stream_op **place;                                   /* where it waits, in the entry */
+    progress (*try)(msi_client_entry *entry, struct msi_stream_op *op);
+    struct msi_stream_op **place; /* where it waits, in the entry; NULL: it never does */
     const void *sent;
     void *received; /* a message, or the response */
     msgsrv_error error;
     msgsrv_status status;
-    struct msi_stream_op *self; /* its place, once the entry is gone */
     bool found;
     bool done;
 } msi_stream_op;
@@ -79,13 +81,36 @@ static void finish(msgsrv_stream *stream)
         stream->outlet->protocol->half_close(stream);
 }
 
-static void retry(msi_client_entry *entry, msi_stream_op *op)
+/* Tries an operation, which may itself be what ends the call. false: the entry is gone. */
+static bool attempt(msi_client_entry *entry, msi_stream_op *op)
 {
+    if (!op)
+        return true;
     msgsrv_client *client = entry->client;
-    if (!op || !op->try(entry, op)) /* the entry may be gone then */
+    entry->trying = true;
+    progress result = op->try(entry, op);
+    if (result != GONE)
+        entry->trying = false;
+    if (result == DONE && op->place)
+        *op->place = NULL;
+    else if (result == WAITS)
+        *op->place = op;
+    if (result != WAITS)
+        msi_client_serve(client, &op->done);
+    return result != GONE;
+}
+
+static void try_all(msi_client_entry *entry)
+{
+    if (entry->trying) {
+        entry->try_again = true;
         return;
-    *op->place = NULL;
-    msi_client_serve(client, &op->done);
+    }
+    do {
+        entry->try_again = false;
+        if (!attempt(entry, entry->write_op) || !attempt(entry, entry->read_op) || !attempt(entry, entry->close_op))
+            return;
+    } while (entry->try_again);
 }
 
 static void changed(msgsrv_stream *stream)
@@ -101,11 +126,7 @@ static void changed(msgsrv_stream *stream)
     if (entry->events)
         return;
     (void)msgsrv_stream_ref(stream);
-    retry(entry, entry->write_op);
-    if (stream->of)
-        retry(entry, entry->read_op);
-    if (stream->of)
-        retry(entry, entry->close_op); /* and with it the entry may go */
+    try_all(entry); /* with which the entry may go */
     msgsrv_stream_unref(stream);
 }
 
@@ -199,8 +220,9 @@ static msgsrv_status check_open(msgsrv_client *client, const msgsrv_method *meth
         return msi_error(error, MSGSRV_INVALID_ARGUMENT, "the closure is NULL or over %u bytes",
                          MSGSRV_STREAM_CLOSURE_SIZE);
     if (events && stream && client->kind == MSI_CLIENT_THREAD)
-        return msi_error(error, MSGSRV_INVALID_ARGUMENT,
-                         "the stream of a client with a thread of its own may end before this returns: take it from BEGIN");
+        return msi_error(
+            error, MSGSRV_INVALID_ARGUMENT,
+            "the stream of a client with a thread of its own may end before this returns: take it from BEGIN");
     if (!events && !stream)
         return msi_error(error, MSGSRV_INVALID_ARGUMENT, "a synchronous stream needs a place to be put");
     if (!events)
@@ -248,29 +270,23 @@ msgsrv_status msgsrv_stream_open(msgsrv_client *client, const msgsrv_method *met
 
 /* The synchronous functions. */
 
-static void run(msi_client_entry *entry, msi_stream_op *op)
+static void run(msgsrv_client *client, msi_stream_op *op)
 {
+    msi_client_entry *entry = entry_of(op->stream);
     if (!entry) {
-        op->status = msi_error(&op->error, MSGSRV_CANCELLED, "the client was freed");
-        op->done = true;
-        return;
-    }
-    msgsrv_client *client = entry->client;
-    if (op->place && *op->place) {
+        op->status = msi_error(&op->error, MSGSRV_CANCELLED, "the stream was closed");
+        msi_client_serve(client, &op->done);
+    } else if (op->place && *op->place) {
         op->status = msi_error(&op->error, MSGSRV_FAILED_PRECONDITION, "another thread does the same with this stream");
         msi_client_serve(client, &op->done);
-    } else if (op->try(entry, op)) {
-        msi_client_serve(client, &op->done);
-    } else {
-        *op->place = op;
+    } else if (attempt(entry, op) && entry->try_again) {
+        try_all(entry);
     }
 }
 
 static void on_posted(msi_post *post, msi_loop *loop)
 {
-    (void)loop;
-    msi_stream_op *op = MSI_CONTAINER(post, msi_stream_op, post);
-    run(entry_of(op->stream), op);
+    run(loop->owner, MSI_CONTAINER(post, msi_stream_op, post));
 }
 
 /* Has an operation carried out and waits for it. */
@@ -294,7 +310,7 @@ static msgsrv_status carry_out(msi_stream_op *op)
     if (status)
         return status;
     msi_loop *before = msi_client_api_enter(client);
-    run(entry, op);
+    run(client, op);
     msi_client_api_leave(client, before);
     msi_client_wait_for(client, &op->done);
     msi_client_drive_end(client, inside);
@@ -309,15 +325,15 @@ static bool is_sync(const msgsrv_stream *stream, msgsrv_error *error)
     return false;
 }
 
-static bool try_write(msi_client_entry *entry, msi_stream_op *op)
+static progress try_write(msi_client_entry *entry, msi_stream_op *op)
 {
     if (entry->ended && entry->error.code != MSGSRV_OK) {
         op->error = entry->error;
         op->status = entry->error.code;
-        return true;
+        return DONE;
     }
     op->status = msi_stream_send(op->stream, op->sent, &op->error);
-    return op->status != MSGSRV_AGAIN;
+    return op->status == MSGSRV_AGAIN ? WAITS : DONE;
 }
 
 msgsrv_status msgsrv_stream_write(msgsrv_stream *stream, const void *message, msgsrv_error *error)
@@ -334,14 +350,14 @@ msgsrv_status msgsrv_stream_write(msgsrv_stream *stream, const void *message, ms
     return status;
 }
 
-static bool try_read(msi_client_entry *entry, msi_stream_op *op)
+static progress try_read(msi_client_entry *entry, msi_stream_op *op)
 {
     msgsrv_stream *stream = op->stream;
     if (!stream->receive.type)
-        return true;
+        return DONE;
     if (msi_stream_has_input(stream))
         op->found = msi_stream_take(stream, op->received);
-    return op->found || entry->ended;
+    return op->found || entry->ended ? DONE : WAITS;
 }
 
 bool msgsrv_stream_read(msgsrv_stream *stream, void *message)
@@ -363,12 +379,12 @@ bool msgsrv_stream_read(msgsrv_stream *stream, void *message)
     return op.found;
 }
 
-static bool try_cancel(msi_client_entry *entry, msi_stream_op *op)
+static progress try_cancel(msi_client_entry *entry, msi_stream_op *op)
 {
     static const char text[] = "cancelled";
     (void)op;
     msi_client_end(entry, MSGSRV_CANCELLED, false, text, sizeof text - 1);
-    return true;
+    return DONE;
 }
 
 void msgsrv_stream_cancel(msgsrv_stream *stream)
@@ -399,7 +415,7 @@ static void take_outcome(msi_client_entry *entry, msi_stream_op *op)
         msi_metadata_move(entry->sync_trailer, &entry->call.trailer);
 }
 
-static bool try_close(msi_client_entry *entry, msi_stream_op *op)
+static progress try_close(msi_client_entry *entry, msi_stream_op *op)
 {
     msgsrv_stream *stream = op->stream;
     if (!entry->ended && stream->send.type && !stream->finished) {
@@ -408,11 +424,10 @@ static bool try_close(msi_client_entry *entry, msi_stream_op *op)
     }
     msi_stream_discard(stream);
     if (!entry->ended)
-        return false;
+        return WAITS;
     take_outcome(entry, op);
     let_go(entry);
-    op->place = &op->self; /* the entry's is gone */
-    return true;
+    return GONE;
 }
 
 msgsrv_status msgsrv_stream_close(msgsrv_stream *stream, void *response, msgsrv_error *error)

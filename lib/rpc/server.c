@@ -9,6 +9,7 @@
 #include "base/thread.h"
 #include "rpc/dispatch.h"
 #include "rpc/server_internal.h"
+#include "services/builtin.h"
 
 static msgsrv_status init_loop(msgsrv_server *server, msi_server_loop *own, msgsrv_error *error)
 {
@@ -82,6 +83,11 @@ msgsrv_status msgsrv_server_intercept(msgsrv_server *server, const msgsrv_interc
 const msgsrv_service *msgsrv_server_service(const msgsrv_server *server, size_t index)
 {
     return server ? msi_methods_service(&server->methods, index) : NULL;
+}
+
+void *msi_server_services(const msgsrv_server *server)
+{
+    return server->started_at ? server->services : NULL;
 }
 
 bool msgsrv_server_draining(const msgsrv_server *server)
@@ -281,6 +287,9 @@ msgsrv_status msgsrv_server_start(msgsrv_server *server, msgsrv_error *error)
     msgsrv_status status = check_new(server, error);
     if (status)
         return status;
+    status = msi_services_start(server, &server->services, error);
+    if (status)
+        return status;
     status = start_accepting(server, error);
     server->started_at = msi_now();
     server->started = true;
@@ -395,6 +404,7 @@ void msi_server_destroy(msgsrv_server *server)
         msi_loop_release(&server->loops[i].loop);
         msi_call_host_release(&server->loops[i].host);
     }
+    msi_services_free(server->services);
     msi_methods_release(&server->methods);
     free(server->addresses);
     free(server->loops);

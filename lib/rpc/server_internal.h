@@ -39,6 +39,7 @@ struct msgsrv_server {
     msi_protocol_config config;
     msi_methods methods;
     msi_interceptors interceptors;
+    void *services;      /* the built-in ones; see services/builtin.h */
     uint64_t started_at; /* 0: not started */
     atomic_bool draining;
     msi_listener *listeners; /* the last one first */

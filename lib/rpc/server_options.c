@@ -34,7 +34,7 @@ static msgsrv_status check(msgsrv_server_options *o, msgsrv_error *error)
         {"plain_timeout_ms", &o->plain_timeout_ms, MSI_PLAIN_TIMEOUT_MS, 1, MSGSRV_NONE - 1, true},
         {"backlog", &o->backlog, MSI_BACKLOG, 1, 65535, false},
         {"socket_mode", &o->socket_mode, MSI_SOCKET_MODE, 1, 0777, false},
-        {"max_stream_output", &o->max_stream_output, MSI_STREAM_OUTPUT, 4 * MSI_KIB, 64 * MSI_MIB, false},
+        {"max_stream_output", &o->max_stream_output, MSI_MAX_STREAM_OUTPUT, 4 * MSI_KIB, 64 * MSI_MIB, false},
         {"max_unread", &o->max_unread, MSI_MAX_UNREAD, 4 * MSI_KIB, 1024 * MSI_MIB, false},
     };
     if (o->base && o->threads)
@@ -56,8 +56,8 @@ static uint32_t never_is_zero(uint32_t ms)
 msgsrv_status msi_server_take_options(msgsrv_server *server, const msgsrv_server_options *options, msgsrv_error *error)
 {
     msgsrv_server_options *o = &server->options;
-    msgsrv_status status =
-        msi_options_copy(o, sizeof *o, MSI_SERVER_OPTIONS_FIRST_SIZE, options, options ? options->size : 0, "msgsrv_server_options", error);
+    msgsrv_status status = msi_options_copy(o, sizeof *o, MSI_SERVER_OPTIONS_FIRST_SIZE, options,
+                                            options ? options->size : 0, "msgsrv_server_options", error);
     if (status == MSGSRV_OK)
         status = check(o, error);
     if (status)

@@ -9,8 +9,12 @@
 #include "base/error.h"
 #include "base/limits.h"
 
-const msgsrv_message_type msgsrv_raw_type = {
-    .name = "bytes", .nanopb = NULL, .struct_size = sizeof(msgsrv_bytes), .fields = NULL, .field_count = 0, .has_strings = 0};
+const msgsrv_message_type msgsrv_raw_type = {.name = "bytes",
+                                             .nanopb = NULL,
+                                             .struct_size = sizeof(msgsrv_bytes),
+                                             .fields = NULL,
+                                             .field_count = 0,
+                                             .has_strings = 0};
 
 void msi_release(const msgsrv_message_type *type, const msi_type_traits *traits, void *message)
 {

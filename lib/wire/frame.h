@@ -106,7 +106,8 @@ typedef struct msi_call_credit {
 bool msi_plain_open(msi_buf *out, uint32_t number, size_t hint, msi_open_frame *open);
 bool msi_end_open(msi_buf *out, uint64_t id, const msi_final *final, size_t hint, msi_open_frame *open);
 bool msi_call_open(msi_buf *out, uint64_t id, const char *method, uint32_t timeout_ms,
-                   const msgsrv_metadata_set *metadata, const msi_call_credit *credit, size_t hint, msi_open_frame *open);
+                   const msgsrv_metadata_set *metadata, const msi_call_credit *credit, size_t hint,
+                   msi_open_frame *open);
 bool msi_item_open(msi_buf *out, uint64_t id, size_t hint, msi_open_frame *open);
 bool msi_frame_close(msi_buf *out, const msi_open_frame *open);
 

@@ -234,3 +234,48 @@ class TestCase(unittest.TestCase):
         self.assertEqual(result.status, status, result)
         self.assertRegex(result.out, rf"\A{out}\Z")
         self.assertRegex(result.err, rf"\A{err}\Z")
+
+
+class Conversation:
+    """msgsrv-client while it runs: lines in, lines out."""
+
+    def __init__(self, url, *arguments):
+        self.process = subprocess.Popen([CLIENT, "--server", url, *arguments], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT)
+
+    def write(self, text):
+        self.process.stdin.write(text.encode())
+        self.process.stdin.flush()
+
+    def line(self):
+        """Waits for the next line, without its newline; None at the end."""
+        line = self.process.stdout.readline().decode()
+        return line[:-1] if line else None
+
+    def interrupt(self, number=signal.SIGINT):
+        self.process.send_signal(number)
+
+    def end(self):
+        """Ends the input, and waits for the end of the program."""
+        out, err = self.process.communicate(timeout=GUARD)
+        return Result(self.process.returncode, out.decode(), err.decode())
+
+    def end_without_closing(self):
+        """Waits for the end of the program, whose input stays open."""
+        self.process.wait(GUARD)
+        result = Result(self.process.returncode, self.process.stdout.read().decode(), self.process.stderr.read().decode())
+        return result
+
+
+@contextlib.contextmanager
+def conversation(url, *arguments):
+    talk = Conversation(url, *arguments)
+    try:
+        yield talk
+    finally:
+        if talk.process.poll() is None:
+            talk.process.kill()
+        talk.process.wait()
+        for stream in (talk.process.stdin, talk.process.stdout, talk.process.stderr):
+            with contextlib.suppress(OSError):
+                stream.close()

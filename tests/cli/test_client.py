@@ -243,6 +243,28 @@ class Usage(TestCase):
         (("--server", "tcp://:7070", "ping"), f"--server: 'tcp://:7070' is not {FORMS}"),
         (("--server", "unix:relative", "ping"), f"--server: 'unix:relative' is not {FORMS}"),
         (("--server", "unix:@", "ping"), f"--server: 'unix:@' is not {FORMS}"),
+        (("lits",), "unknown command 'lits'; did you mean 'list'?"),
+        (("list", "a", "b"), "list takes at most the NAME of a service (see --help)"),
+        (("describe",), "describe takes one NAME (see --help)"),
+        (("describe", "a", "b"), "describe takes one NAME (see --help)"),
+        (("call",), "call takes a METHOD, and JSON or - for standard input (see --help)"),
+        (("call", "a", "{}", "{}"), "call takes a METHOD, and JSON or - for standard input (see --help)"),
+        (("health", "a", "b"), "health takes at most one SERVICE (see --help)"),
+        (("stats", "a"), "stats takes no arguments (see --help)"),
+        (("describe", "a", "--json"), "--json is no option of describe (see --help)"),
+        (("call", "a", "--long"), "--long is no option of call (see --help)"),
+        (("list", "--watch"), "--watch is no option of list (see --help)"),
+        (("add", "1", "2", "--headers"), "--headers is no option of add (see --help)"),
+        (("list", "--metadata", "a=b"), "--metadata is no option of list (see --help)"),
+        (("call", "a", "--metadata", "novalue"), "--metadata: 'novalue' is not KEY=VALUE"),
+        (("call", "a", "--metadata", "a-bin=*"), "--metadata: the value of 'a-bin' is not base64"),
+        (("call", "a", "--metadata", "a-bin=AAAAA"), "--metadata: the value of 'a-bin' is not base64"),
+        (("call", "a", "--metadata", "a-bin=AB=="), "--metadata: the value of 'a-bin' is not base64"),
+        (("call", "a", *("--metadata", "a=b") * 65), "--metadata: there are more than 64"),
+        (("stats", "--interval", "1s"), "--interval needs --watch"),
+        (("stats", "--watch", "--interval", "99ms"), "--interval of stats is between 100ms and 60m"),
+        (("stats", "--watch", "--interval", "61m"), "--interval of stats is between 100ms and 60m"),
+        (("health", "--interval", "1s"), "--interval is no option of health (see --help)"),
         (("\x1b[31mred",), "unknown command '?[31mred' (see --help)"),
     )
 
@@ -260,7 +282,8 @@ class Usage(TestCase):
             result = client(None, *arguments)
             self.assertEqual((result.status, result.err), (0, ""))
             self.assertTrue(result.out.startswith("Usage: msgsrv-client "), result)
-            for word in ("add A B", "echo TEXT|-", "ping", "bench", "--server", "--timeout", "--json", "--plain",
+            for word in ("list [NAME]", "describe NAME", "call METHOD", "health [SERVICE]", "stats", "--long",
+                         "--metadata", "--headers", "--watch", "add A B", "echo TEXT|-", "ping", "bench", "--server", "--timeout", "--json", "--plain",
                          "--count", "--interval", "--connections", "--outstanding", "--seconds", "--method", "--payload"):
                 self.assertIn(word, result.out)
 

@@ -29,7 +29,7 @@ def limits():
 class Options(TestCase):
     VALUES = {"max-message": "1MiB", "max-metadata": "8KiB", "max-output": "64KiB", "first-byte-timeout": "60s",
               "frame-timeout": "30000ms", "output-timeout": "1m", "keepalive-idle": "1m", "keepalive-interval": "20s",
-              "linger": "1s", "linger-bytes": "65536", "plain-max-bytes": "1MiB", "plain-timeout": "30s",
+              "linger": "1s", "linger-bytes": "65536", "max-stream-output": "64KiB", "max-unread": "1MiB", "plain-max-bytes": "1MiB", "plain-timeout": "30s",
               "socket-mode": "0660"}
 
     NONE = ("max-connections", "first-byte-timeout", "frame-timeout", "output-timeout", "keepalive-idle",

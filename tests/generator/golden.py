@@ -14,7 +14,7 @@ import tempfile
 import tools
 
 PROTOS = ("nested", "nopackage", "comments", "classic", "inventory", "common/base", "common/facade", "common/hidden",
-          "common/unused")
+          "common/unused", "streams")
 GOLDEN = tools.HERE / "golden"
 
 

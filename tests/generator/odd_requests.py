@@ -154,20 +154,19 @@ class Requests(unittest.TestCase):
         """Locations that make no sense are not believed."""
         for span in ([-1, 0, 0], [2**31 - 1, 0, 0], [], [1]):
             whole = request()
-            whole.proto_file[0].service[0].method[0].server_streaming = True
+            whole.proto_file[0].service[0].method[0].name = "blocking"
             whole.proto_file[0].source_code_info.location.add(path=[6, 0, 2, 0], span=span)
-            self.assert_error(whole, 'a.proto: error: the method "Call" is streaming')
+            self.assert_error(whole, 'a.proto: error: a method cannot be called "blocking"')
         whole = request()
-        whole.proto_file[0].service[0].method[0].server_streaming = True
+        whole.proto_file[0].service[0].method[0].name = "blocking"
         whole.proto_file[0].source_code_info.location.add(path=[6, 0], span=[4, 2, 9])
-        self.assert_error(whole, 'a.proto:5:3: error: the method "Call" is streaming')
+        self.assert_error(whole, 'a.proto:5:3: error: a method cannot be called "blocking"')
 
     def test_many_errors(self):
         whole = request()
         for i in range(200):
-            whole.proto_file[0].service[0].method.add(name=f"Stream{i}", input_type=".p.M", output_type=".p.M",
-                                                      server_streaming=True)
-        self.assert_error(whole, '"Stream49" is streaming, which is not supported yet\ntoo many errors')
+            whole.proto_file[0].service[0].method.add(name=f"Stream{i}", input_type=".p.M", output_type=".p.None")
+        self.assert_error(whole, 'a type of the method "Stream49" is not in the request\ntoo many errors')
 
     def test_extensionless(self):
         whole = request()

@@ -83,6 +83,13 @@ bool msgsrv_field_callback(pb_istream_t *input, pb_ostream_t *output, const pb_f
     return pb_default_field_callback(input, output, field);
 }
 
+/* What a bidirectional handler without half_close does; nothing here has one. */
+msgsrv_status msgsrv_stream_finish(msgsrv_stream *stream)
+{
+    seen.object = stream;
+    return MSGSRV_OK;
+}
+
 static void clear(void)
 {
     memset(&seen, 0, sizeof seen);
@@ -219,7 +226,7 @@ START_TEST(descriptions_say_what_they_are)
     ck_assert_str_eq(service->generator, "protoc-gen-msgsrv " MSGSRV_VERSION);
     ck_assert_str_eq(service->name, "messages.Demo");
     ck_assert_uint_eq(service->implementation_size, sizeof(messages_Demo_service));
-    ck_assert_uint_eq(service->method_count, 2);
+    ck_assert_uint_eq(service->method_count, 5);
     ck_assert_ptr_eq(service->methods[0].method, &messages_Demo_Echo_method);
     ck_assert_uint_eq(messages_Demo_Add_method.abi, MSGSRV_GENERATED_ABI);
     ck_assert_uint_eq(messages_Demo_Add_method.kind, MSGSRV_UNARY);

@@ -78,9 +78,9 @@ START_TEST(a_method_of_another_layout_is_refused_at_register_and_at_call)
 }
 END_TEST
 
-START_TEST(a_streaming_method_is_unimplemented_at_register_and_at_call)
+START_TEST(a_method_of_a_kind_that_does_not_fit_is_refused_at_register_and_at_call)
 {
-    static const uint32_t kinds[] = {MSGSRV_CLIENT_STREAMING, MSGSRV_SERVER_STREAMING, MSGSRV_BIDI_STREAMING};
+    static const uint32_t kinds[] = {MSGSRV_CLIENT_STREAMING, MSGSRV_SERVER_STREAMING, MSGSRV_BIDI_STREAMING + 1};
     msgsrv_server *server = api_server(NULL, NULL);
     msgsrv_client *client = api_client(server, NULL);
     for (int i = 0; i < 3; i++) {
@@ -91,11 +91,11 @@ START_TEST(a_streaming_method_is_unimplemented_at_register_and_at_call)
         method.kind = kinds[i];
         methods[1].method = &method;
         service.methods = methods;
-        api_expect(MSGSRV_UNIMPLEMENTED, try_register(&service, &error), &error);
+        api_expect(MSGSRV_INVALID_ARGUMENT, try_register(&service, &error), &error);
         api_contains(error.text, "/messages.Demo/Add");
         messages_AddResponse response;
         messages_AddRequest request = {.a = 1};
-        api_expect(MSGSRV_UNIMPLEMENTED, msgsrv_client_call(client, &method, &request, NULL, &response, &error), &error);
+        api_expect(MSGSRV_INVALID_ARGUMENT, msgsrv_client_call(client, &method, &request, NULL, &response, &error), &error);
     }
     msgsrv_client_free(client);
     msgsrv_server_free(server);
@@ -176,6 +176,6 @@ END_TEST
 
 TS_MAIN("api_register", the_generated_service_fits, code_of_another_layout_is_refused,
         code_compiled_for_another_nanopb_is_refused, a_method_of_another_layout_is_refused_at_register_and_at_call,
-        a_streaming_method_is_unimplemented_at_register_and_at_call, a_service_is_registered_once,
+        a_method_of_a_kind_that_does_not_fit_is_refused_at_register_and_at_call, a_service_is_registered_once,
         the_implementation_is_copied_and_several_services_serve, a_closure_that_is_too_large_is_refused,
         plain_bindings_are_checked)

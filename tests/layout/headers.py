@@ -14,6 +14,7 @@ import sys
 
 API = re.compile(r"^MSGSRV_API\b")
 CALLBACK = re.compile(r"^typedef [^;{]*\(\*\w+\)\(")
+DATA = re.compile(r"^extern MSGSRV_API \w[\w ]* (\w+);", re.M)
 FUNCTION = re.compile(r"^MSGSRV_API\s[^;(]*?\b(\w+)\(", re.MULTILINE)
 
 
@@ -76,9 +77,9 @@ def version(include, wanted):
 
 
 def functions(include):
-    """Prints every public function, sorted."""
-    names = sorted(name for header in headers(include) for name in FUNCTION.findall(header.read_text()))
-    print("\n".join(names))
+    """Prints every public function, and every public constant, sorted."""
+    texts = [header.read_text() for header in headers(include)]
+    print("\n".join(sorted(name for text in texts for name in FUNCTION.findall(text) + DATA.findall(text))))
     return 0
 
 

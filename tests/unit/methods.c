@@ -50,10 +50,10 @@ START_TEST(a_service_that_does_not_fit_adds_nothing)
     msgsrv_method streaming = messages_Demo_Add_method;
     msgsrv_service_method changed[2] = {messages_Demo_description.methods[0], messages_Demo_description.methods[1]};
     msgsrv_service service = messages_Demo_description;
-    streaming.kind = MSGSRV_BIDI_STREAMING;
+    streaming.kind = MSGSRV_BIDI_STREAMING + 1;
     changed[1].method = &streaming;
     service.methods = changed;
-    ck_assert_int_eq(msi_methods_add(&methods, &service, &demo, NULL, NULL), MSGSRV_UNIMPLEMENTED);
+    ck_assert_int_eq(msi_methods_add(&methods, &service, &demo, NULL, NULL), MSGSRV_INVALID_ARGUMENT);
     ck_assert_uint_eq(methods.count, 0);
     ck_assert_int_eq(msi_methods_add(&methods, &messages_Demo_description, &demo, NULL, NULL), MSGSRV_OK);
     ck_assert_int_eq(msi_methods_add(&methods, &messages_Demo_description, &demo, NULL, NULL), MSGSRV_ALREADY_EXISTS);

@@ -7,13 +7,16 @@
 
 #include "classic.pb.h"
 
-#if MSGSRV_GENERATED_ABI != 1
+#if MSGSRV_GENERATED_ABI != 2
 #error "classic.msgsrv.h was generated for another version of libmsgsrv; generate it again"
 #endif
 
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/** The file classic.proto itself, for reflection and JSON. */
+extern const msgsrv_proto_file classic_proto_file;
 
 /** The message classic.Config. */
 extern const msgsrv_message_type classic_Config_type;

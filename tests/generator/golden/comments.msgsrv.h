@@ -7,13 +7,16 @@
 
 #include "comments.pb.h"
 
-#if MSGSRV_GENERATED_ABI != 1
+#if MSGSRV_GENERATED_ABI != 2
 #error "comments.msgsrv.h was generated for another version of libmsgsrv; generate it again"
 #endif
 
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/** The file comments.proto itself, for reflection and JSON. */
+extern const msgsrv_proto_file comments_proto_file;
 
 /** The message comments.Text. */
 extern const msgsrv_message_type comments_Text_type;

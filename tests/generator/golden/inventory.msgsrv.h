@@ -9,13 +9,16 @@
 #include "common/base.msgsrv.h"
 #include "google/protobuf/timestamp.msgsrv.h"
 
-#if MSGSRV_GENERATED_ABI != 1
+#if MSGSRV_GENERATED_ABI != 2
 #error "inventory.msgsrv.h was generated for another version of libmsgsrv; generate it again"
 #endif
 
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/** The file inventory.proto itself, for reflection and JSON. */
+extern const msgsrv_proto_file inventory_proto_file;
 
 /** The message plant.inventory.v2.Device. */
 extern const msgsrv_message_type plant_inventory_v2_Device_type;

@@ -7,13 +7,16 @@
 
 #include "messages.pb.h"
 
-#if MSGSRV_GENERATED_ABI != 1
+#if MSGSRV_GENERATED_ABI != 2
 #error "messages.msgsrv.h was generated for another version of libmsgsrv; generate it again"
 #endif
 
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/** The file messages.proto itself, for reflection and JSON. */
+extern const msgsrv_proto_file messages_proto_file;
 
 /** The message messages.EchoMessage. */
 extern const msgsrv_message_type messages_EchoMessage_type;
@@ -60,6 +63,120 @@ static inline void messages_ServerMessage_release(messages_ServerMessage *messag
     msgsrv_message_release(&messages_ServerMessage_type, message);
 }
 
+/** The message messages.CountRequest. */
+extern const msgsrv_message_type messages_CountRequest_type;
+
+/** Releases what a decoded message points to, and clears it. The struct stays the caller's. May be NULL. */
+static inline void messages_CountRequest_release(messages_CountRequest *message)
+{
+    msgsrv_message_release(&messages_CountRequest_type, message);
+}
+
+/** The message messages.CountReply. */
+extern const msgsrv_message_type messages_CountReply_type;
+
+/** Releases what a decoded message points to, and clears it. The struct stays the caller's. May be NULL. */
+static inline void messages_CountReply_release(messages_CountReply *message)
+{
+    msgsrv_message_release(&messages_CountReply_type, message);
+}
+
+/** The message messages.SumRequest. */
+extern const msgsrv_message_type messages_SumRequest_type;
+
+/** Releases what a decoded message points to, and clears it. The struct stays the caller's. May be NULL. */
+static inline void messages_SumRequest_release(messages_SumRequest *message)
+{
+    msgsrv_message_release(&messages_SumRequest_type, message);
+}
+
+/** The message messages.SumReply. */
+extern const msgsrv_message_type messages_SumReply_type;
+
+/** Releases what a decoded message points to, and clears it. The struct stays the caller's. May be NULL. */
+static inline void messages_SumReply_release(messages_SumReply *message)
+{
+    msgsrv_message_release(&messages_SumReply_type, message);
+}
+
+/** The server's end of a call of /messages.Demo/Count, passed by value; msgsrv/stream.h is about its member. */
+typedef struct messages_Demo_Count_server {
+    msgsrv_stream *stream;
+} messages_Demo_Count_server;
+
+/**
+ * Serves /messages.Demo/Count: its functions, each of which may be NULL, are called one at a time on the
+ * loop's thread, begin first and closed last. MSGSRV_OK, MSGSRV_AGAIN and MSGSRV_DEFERRED go on; another
+ * code fails the call with it, as msgsrv_stream_fail() does with a text.
+ */
+typedef struct messages_Demo_Count_handler {
+    /** A call begins; the request is borrowed until closed has returned. Send, and finish the stream in the end. */
+    msgsrv_status (*begin)(messages_Demo_Count_server call, const messages_CountRequest *request, void *ctx);
+    /** A send that was refused with MSGSRV_AGAIN may be tried again. */
+    msgsrv_status (*writable)(messages_Demo_Count_server call, void *ctx);
+    /** msgsrv_stream_wake(), or msgsrv_stream_wake_after(). */
+    msgsrv_status (*woken)(messages_Demo_Count_server call, void *ctx);
+    /** The server begins to drain: end soon. */
+    msgsrv_status (*draining)(messages_Demo_Count_server call, void *ctx);
+    /** The call has ended, as `outcome` says. The last one: free what belongs to the call. */
+    void (*closed)(messages_Demo_Count_server call, const msgsrv_error *outcome, void *ctx);
+} messages_Demo_Count_handler;
+
+/** The server's end of a call of /messages.Demo/Sum, passed by value; msgsrv/stream.h is about its member. */
+typedef struct messages_Demo_Sum_server {
+    msgsrv_stream *stream;
+} messages_Demo_Sum_server;
+
+/**
+ * Serves /messages.Demo/Sum: its functions, each of which may be NULL, are called one at a time on the
+ * loop's thread, begin first and closed last. MSGSRV_OK, MSGSRV_AGAIN and MSGSRV_DEFERRED go on; another
+ * code fails the call with it, as msgsrv_stream_fail() does with a text.
+ */
+typedef struct messages_Demo_Sum_handler {
+    /** A call begins. */
+    msgsrv_status (*begin)(messages_Demo_Sum_server call, void *ctx);
+    /** A message; borrowed during the function, after which its credit is given back. */
+    msgsrv_status (*message)(messages_Demo_Sum_server call, const messages_SumRequest *message, void *ctx);
+    /**
+     * The client has sent all. The response begins zeroed; MSGSRV_OK sends it, MSGSRV_DEFERRED leaves that
+     * to messages_Demo_Sum_server_reply().
+     */
+    msgsrv_status (*half_close)(messages_Demo_Sum_server call, messages_SumReply *response, void *ctx);
+    /** msgsrv_stream_wake(), or msgsrv_stream_wake_after(). */
+    msgsrv_status (*woken)(messages_Demo_Sum_server call, void *ctx);
+    /** The server begins to drain: end soon. */
+    msgsrv_status (*draining)(messages_Demo_Sum_server call, void *ctx);
+    /** The call has ended, as `outcome` says. The last one: free what belongs to the call. */
+    void (*closed)(messages_Demo_Sum_server call, const msgsrv_error *outcome, void *ctx);
+} messages_Demo_Sum_handler;
+
+/** The server's end of a call of /messages.Demo/Chat, passed by value; msgsrv/stream.h is about its member. */
+typedef struct messages_Demo_Chat_server {
+    msgsrv_stream *stream;
+} messages_Demo_Chat_server;
+
+/**
+ * Serves /messages.Demo/Chat: its functions, each of which may be NULL, are called one at a time on the
+ * loop's thread, begin first and closed last. MSGSRV_OK, MSGSRV_AGAIN and MSGSRV_DEFERRED go on; another
+ * code fails the call with it, as msgsrv_stream_fail() does with a text.
+ */
+typedef struct messages_Demo_Chat_handler {
+    /** A call begins. */
+    msgsrv_status (*begin)(messages_Demo_Chat_server call, void *ctx);
+    /** A message; borrowed during the function, after which its credit is given back. */
+    msgsrv_status (*message)(messages_Demo_Chat_server call, const messages_EchoMessage *message, void *ctx);
+    /** The client has sent all. When NULL, the call is finished then. */
+    msgsrv_status (*half_close)(messages_Demo_Chat_server call, void *ctx);
+    /** A send that was refused with MSGSRV_AGAIN may be tried again. */
+    msgsrv_status (*writable)(messages_Demo_Chat_server call, void *ctx);
+    /** msgsrv_stream_wake(), or msgsrv_stream_wake_after(). */
+    msgsrv_status (*woken)(messages_Demo_Chat_server call, void *ctx);
+    /** The server begins to drain: end soon. */
+    msgsrv_status (*draining)(messages_Demo_Chat_server call, void *ctx);
+    /** The call has ended, as `outcome` says. The last one: free what belongs to the call. */
+    void (*closed)(messages_Demo_Chat_server call, const msgsrv_error *outcome, void *ctx);
+} messages_Demo_Chat_handler;
+
 /**
  * The demonstration service.
  *
@@ -87,6 +204,24 @@ typedef struct messages_Demo_service {
      */
     msgsrv_status (*Add)(msgsrv_call *call, const messages_AddRequest *request,
                          messages_AddResponse *response, void *ctx);
+    /**
+     * Counts from the first number to the last one, both included; nothing when the first is the greater one.
+     *
+     * Serves /messages.Demo/Count.
+     */
+    messages_Demo_Count_handler Count;
+    /**
+     * Adds what it is sent; a sum that does not fit int64 is OUT_OF_RANGE.
+     *
+     * Serves /messages.Demo/Sum.
+     */
+    messages_Demo_Sum_handler Sum;
+    /**
+     * Sends each text back as it comes.
+     *
+     * Serves /messages.Demo/Chat.
+     */
+    messages_Demo_Chat_handler Chat;
     /** Handlers marked here run on the server's worker pool, where they may block. */
     struct {
         bool Echo;
@@ -226,6 +361,286 @@ static inline msgsrv_status messages_Demo_Add_async(
 static inline msgsrv_status messages_Demo_Add_reply(msgsrv_held *held, const messages_AddResponse *response)
 {
     return msgsrv_held_reply(held, &messages_Demo_Add_method, response);
+}
+
+/** The method /messages.Demo/Count. */
+extern const msgsrv_method messages_Demo_Count_method;
+
+/** Sends a message of /messages.Demo/Count, or refuses it with MSGSRV_AGAIN. As msgsrv_stream_send(). */
+static inline msgsrv_status messages_Demo_Count_server_send(
+    messages_Demo_Count_server call, const messages_CountReply *message, msgsrv_error *error)
+{
+    return msgsrv_stream_send(call.stream, message, error);
+}
+
+/** The client's end of a call of /messages.Demo/Count, passed by value; msgsrv/stream.h is about its member. */
+typedef struct messages_Demo_Count_client {
+    msgsrv_stream *stream;
+} messages_Demo_Count_client;
+
+/** What is told of an asynchronous /messages.Demo/Count, on the loop's thread; each may be NULL. */
+typedef struct messages_Demo_Count_events {
+    /** The first of all. */
+    void (*begin)(messages_Demo_Count_client call, void *ctx);
+    /** A message; borrowed during the function, after which its credit is given back. */
+    void (*message)(messages_Demo_Count_client call, const messages_CountReply *message, void *ctx);
+    /** msgsrv_stream_wake(), or msgsrv_stream_wake_after(). */
+    void (*woken)(messages_Demo_Count_client call, void *ctx);
+    /** The call has ended; once, and the last one. */
+    void (*closed)(messages_Demo_Count_client call, const msgsrv_reply *reply, void *ctx);
+} messages_Demo_Count_events;
+
+/** What an asynchronous /messages.Demo/Count remembers; the library copies it. */
+typedef struct messages_Demo_Count_closure {
+    messages_Demo_Count_events events;
+    void *ctx;
+} messages_Demo_Count_closure;
+
+/** For the library: tells an event of a closure's. */
+msgsrv_status messages_Demo_Count_event(
+    const void *implementation, msgsrv_stream *stream, msgsrv_stream_event event, const void *in, void *out,
+    void *ctx);
+
+/**
+ * Counts from the first number to the last one, both included; nothing when the first is the greater one.
+ *
+ * Opens /messages.Demo/Count and returns. `events` is copied. On MSGSRV_OK they are told,
+ * later, until closed; otherwise nothing was started. `call` and `handle` may be NULL. Returns what
+ * msgsrv_stream_open() does.
+ */
+static inline msgsrv_status messages_Demo_Count_open(
+    msgsrv_client *client, const messages_CountRequest *request, const msgsrv_call_options *options,
+    const messages_Demo_Count_events *events, void *ctx, messages_Demo_Count_client *call, msgsrv_handle *handle,
+    msgsrv_error *error)
+{
+    messages_Demo_Count_closure closure;
+
+    closure.events = *events;
+    closure.ctx = ctx;
+    return msgsrv_stream_open(client, &messages_Demo_Count_method, request, options, messages_Demo_Count_event,
+                              &closure, sizeof closure, call ? &call->stream : NULL, handle, error);
+}
+
+/**
+ * Opens /messages.Demo/Count synchronously: for the functions below, until messages_Demo_Count_close().
+ * Returns what msgsrv_stream_open() does.
+ */
+static inline msgsrv_status messages_Demo_Count_start(
+    msgsrv_client *client, const messages_CountRequest *request, const msgsrv_call_options *options,
+    messages_Demo_Count_client *call, msgsrv_error *error)
+{
+    return msgsrv_stream_open(client, &messages_Demo_Count_method, request, options, NULL, NULL, 0,
+                              &call->stream, NULL, error);
+}
+
+/**
+ * Waits for the next message of a synchronous call. True: it is the caller's, to be released with
+ * messages_CountReply_release(). False: there are no more. As msgsrv_stream_read().
+ */
+static inline bool messages_Demo_Count_read(messages_Demo_Count_client call, messages_CountReply *message)
+{
+    return msgsrv_stream_read(call.stream, message);
+}
+
+/** Ends a synchronous call: waits for its final status, returns it, and frees the stream. As msgsrv_stream_close(). */
+static inline msgsrv_status messages_Demo_Count_close(messages_Demo_Count_client call, msgsrv_error *error)
+{
+    return msgsrv_stream_close(call.stream, NULL, error);
+}
+
+/** The method /messages.Demo/Sum. */
+extern const msgsrv_method messages_Demo_Sum_method;
+
+/** Ends /messages.Demo/Sum with its response, also before the client has sent all. As msgsrv_stream_reply(). */
+static inline msgsrv_status messages_Demo_Sum_server_reply(
+    messages_Demo_Sum_server call, const messages_SumReply *response, msgsrv_error *error)
+{
+    return msgsrv_stream_reply(call.stream, response, error);
+}
+
+/** The client's end of a call of /messages.Demo/Sum, passed by value; msgsrv/stream.h is about its member. */
+typedef struct messages_Demo_Sum_client {
+    msgsrv_stream *stream;
+} messages_Demo_Sum_client;
+
+/** What is told of an asynchronous /messages.Demo/Sum, on the loop's thread; each may be NULL. */
+typedef struct messages_Demo_Sum_events {
+    /** The first of all. */
+    void (*begin)(messages_Demo_Sum_client call, void *ctx);
+    /** A send that was refused with MSGSRV_AGAIN may be tried again. */
+    void (*writable)(messages_Demo_Sum_client call, void *ctx);
+    /** msgsrv_stream_wake(), or msgsrv_stream_wake_after(). */
+    void (*woken)(messages_Demo_Sum_client call, void *ctx);
+    /** The call has ended; once, and the last one. The response is NULL unless it is MSGSRV_OK; released afterwards. */
+    void (*closed)(messages_Demo_Sum_client call, const msgsrv_reply *reply, messages_SumReply *response, void *ctx);
+} messages_Demo_Sum_events;
+
+/** What an asynchronous /messages.Demo/Sum remembers; the library copies it. */
+typedef struct messages_Demo_Sum_closure {
+    messages_Demo_Sum_events events;
+    void *ctx;
+} messages_Demo_Sum_closure;
+
+/** For the library: tells an event of a closure's. */
+msgsrv_status messages_Demo_Sum_event(
+    const void *implementation, msgsrv_stream *stream, msgsrv_stream_event event, const void *in, void *out,
+    void *ctx);
+
+/**
+ * Adds what it is sent; a sum that does not fit int64 is OUT_OF_RANGE.
+ *
+ * Opens /messages.Demo/Sum and returns. `events` is copied. On MSGSRV_OK they are told,
+ * later, until closed; otherwise nothing was started. `call` and `handle` may be NULL. Returns what
+ * msgsrv_stream_open() does.
+ */
+static inline msgsrv_status messages_Demo_Sum_open(
+    msgsrv_client *client, const msgsrv_call_options *options,
+    const messages_Demo_Sum_events *events, void *ctx, messages_Demo_Sum_client *call, msgsrv_handle *handle,
+    msgsrv_error *error)
+{
+    messages_Demo_Sum_closure closure;
+
+    closure.events = *events;
+    closure.ctx = ctx;
+    return msgsrv_stream_open(client, &messages_Demo_Sum_method, NULL, options, messages_Demo_Sum_event,
+                              &closure, sizeof closure, call ? &call->stream : NULL, handle, error);
+}
+
+/**
+ * Opens /messages.Demo/Sum synchronously: for the functions below, until messages_Demo_Sum_close().
+ * Returns what msgsrv_stream_open() does.
+ */
+static inline msgsrv_status messages_Demo_Sum_start(
+    msgsrv_client *client, const msgsrv_call_options *options,
+    messages_Demo_Sum_client *call, msgsrv_error *error)
+{
+    return msgsrv_stream_open(client, &messages_Demo_Sum_method, NULL, options, NULL, NULL, 0,
+                              &call->stream, NULL, error);
+}
+
+/** Sends a message of an asynchronous call, or refuses it with MSGSRV_AGAIN. As msgsrv_stream_send(). */
+static inline msgsrv_status messages_Demo_Sum_client_send(
+    messages_Demo_Sum_client call, const messages_SumRequest *message, msgsrv_error *error)
+{
+    return msgsrv_stream_send(call.stream, message, error);
+}
+
+/** Sends a message of a synchronous call, waiting for room. As msgsrv_stream_write(). */
+static inline msgsrv_status messages_Demo_Sum_write(
+    messages_Demo_Sum_client call, const messages_SumRequest *message, msgsrv_error *error)
+{
+    return msgsrv_stream_write(call.stream, message, error);
+}
+
+/**
+ * Ends a synchronous call: says that all was sent, waits for the response and the final status, returns that,
+ * and frees the stream. On MSGSRV_OK the response is the caller's, to be released with
+ * messages_SumReply_release(). As msgsrv_stream_close().
+ */
+static inline msgsrv_status messages_Demo_Sum_close(messages_Demo_Sum_client call, messages_SumReply *response, msgsrv_error *error)
+{
+    return msgsrv_stream_close(call.stream, response, error);
+}
+
+/** The method /messages.Demo/Chat. */
+extern const msgsrv_method messages_Demo_Chat_method;
+
+/** Sends a message of /messages.Demo/Chat, or refuses it with MSGSRV_AGAIN. As msgsrv_stream_send(). */
+static inline msgsrv_status messages_Demo_Chat_server_send(
+    messages_Demo_Chat_server call, const messages_EchoMessage *message, msgsrv_error *error)
+{
+    return msgsrv_stream_send(call.stream, message, error);
+}
+
+/** The client's end of a call of /messages.Demo/Chat, passed by value; msgsrv/stream.h is about its member. */
+typedef struct messages_Demo_Chat_client {
+    msgsrv_stream *stream;
+} messages_Demo_Chat_client;
+
+/** What is told of an asynchronous /messages.Demo/Chat, on the loop's thread; each may be NULL. */
+typedef struct messages_Demo_Chat_events {
+    /** The first of all. */
+    void (*begin)(messages_Demo_Chat_client call, void *ctx);
+    /** A message; borrowed during the function, after which its credit is given back. */
+    void (*message)(messages_Demo_Chat_client call, const messages_EchoMessage *message, void *ctx);
+    /** A send that was refused with MSGSRV_AGAIN may be tried again. */
+    void (*writable)(messages_Demo_Chat_client call, void *ctx);
+    /** msgsrv_stream_wake(), or msgsrv_stream_wake_after(). */
+    void (*woken)(messages_Demo_Chat_client call, void *ctx);
+    /** The call has ended; once, and the last one. */
+    void (*closed)(messages_Demo_Chat_client call, const msgsrv_reply *reply, void *ctx);
+} messages_Demo_Chat_events;
+
+/** What an asynchronous /messages.Demo/Chat remembers; the library copies it. */
+typedef struct messages_Demo_Chat_closure {
+    messages_Demo_Chat_events events;
+    void *ctx;
+} messages_Demo_Chat_closure;
+
+/** For the library: tells an event of a closure's. */
+msgsrv_status messages_Demo_Chat_event(
+    const void *implementation, msgsrv_stream *stream, msgsrv_stream_event event, const void *in, void *out,
+    void *ctx);
+
+/**
+ * Sends each text back as it comes.
+ *
+ * Opens /messages.Demo/Chat and returns. `events` is copied. On MSGSRV_OK they are told,
+ * later, until closed; otherwise nothing was started. `call` and `handle` may be NULL. Returns what
+ * msgsrv_stream_open() does.
+ */
+static inline msgsrv_status messages_Demo_Chat_open(
+    msgsrv_client *client, const msgsrv_call_options *options,
+    const messages_Demo_Chat_events *events, void *ctx, messages_Demo_Chat_client *call, msgsrv_handle *handle,
+    msgsrv_error *error)
+{
+    messages_Demo_Chat_closure closure;
+
+    closure.events = *events;
+    closure.ctx = ctx;
+    return msgsrv_stream_open(client, &messages_Demo_Chat_method, NULL, options, messages_Demo_Chat_event,
+                              &closure, sizeof closure, call ? &call->stream : NULL, handle, error);
+}
+
+/**
+ * Opens /messages.Demo/Chat synchronously: for the functions below, until messages_Demo_Chat_close().
+ * Returns what msgsrv_stream_open() does.
+ */
+static inline msgsrv_status messages_Demo_Chat_start(
+    msgsrv_client *client, const msgsrv_call_options *options,
+    messages_Demo_Chat_client *call, msgsrv_error *error)
+{
+    return msgsrv_stream_open(client, &messages_Demo_Chat_method, NULL, options, NULL, NULL, 0,
+                              &call->stream, NULL, error);
+}
+
+/** Sends a message of an asynchronous call, or refuses it with MSGSRV_AGAIN. As msgsrv_stream_send(). */
+static inline msgsrv_status messages_Demo_Chat_client_send(
+    messages_Demo_Chat_client call, const messages_EchoMessage *message, msgsrv_error *error)
+{
+    return msgsrv_stream_send(call.stream, message, error);
+}
+
+/** Sends a message of a synchronous call, waiting for room. As msgsrv_stream_write(). */
+static inline msgsrv_status messages_Demo_Chat_write(
+    messages_Demo_Chat_client call, const messages_EchoMessage *message, msgsrv_error *error)
+{
+    return msgsrv_stream_write(call.stream, message, error);
+}
+
+/**
+ * Waits for the next message of a synchronous call. True: it is the caller's, to be released with
+ * messages_EchoMessage_release(). False: there are no more. As msgsrv_stream_read().
+ */
+static inline bool messages_Demo_Chat_read(messages_Demo_Chat_client call, messages_EchoMessage *message)
+{
+    return msgsrv_stream_read(call.stream, message);
+}
+
+/** Ends a synchronous call: waits for its final status, returns it, and frees the stream. As msgsrv_stream_close(). */
+static inline msgsrv_status messages_Demo_Chat_close(messages_Demo_Chat_client call, msgsrv_error *error)
+{
+    return msgsrv_stream_close(call.stream, NULL, error);
 }
 
 #ifdef __cplusplus

@@ -10,13 +10,16 @@
 #include "common/facade.msgsrv.h"
 #include "google/protobuf/timestamp.msgsrv.h"
 
-#if MSGSRV_GENERATED_ABI != 1
+#if MSGSRV_GENERATED_ABI != 2
 #error "nested.msgsrv.h was generated for another version of libmsgsrv; generate it again"
 #endif
 
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/** The file nested.proto itself, for reflection and JSON. */
+extern const msgsrv_proto_file nested_proto_file;
 
 /** The message acme.store.v1.Order. */
 extern const msgsrv_message_type acme_store_v1_Order_type;

@@ -7,13 +7,16 @@
 
 #include "nopackage.pb.h"
 
-#if MSGSRV_GENERATED_ABI != 1
+#if MSGSRV_GENERATED_ABI != 2
 #error "nopackage.msgsrv.h was generated for another version of libmsgsrv; generate it again"
 #endif
 
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/** The file nopackage.proto itself, for reflection and JSON. */
+extern const msgsrv_proto_file nopackage_proto_file;
 
 /** The message Question. */
 extern const msgsrv_message_type Question_type;

@@ -7,13 +7,16 @@
 
 #include "common/base.pb.h"
 
-#if MSGSRV_GENERATED_ABI != 1
+#if MSGSRV_GENERATED_ABI != 2
 #error "common/base.msgsrv.h was generated for another version of libmsgsrv; generate it again"
 #endif
 
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/** The file common/base.proto itself, for reflection and JSON. */
+extern const msgsrv_proto_file common_base_proto_file;
 
 /** The message acme.common.Money. */
 extern const msgsrv_message_type acme_common_Money_type;

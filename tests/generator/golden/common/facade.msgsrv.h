@@ -8,13 +8,16 @@
 #include "common/facade.pb.h"
 #include "common/hidden.msgsrv.h"
 
-#if MSGSRV_GENERATED_ABI != 1
+#if MSGSRV_GENERATED_ABI != 2
 #error "common/facade.msgsrv.h was generated for another version of libmsgsrv; generate it again"
 #endif
 
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/** The file common/facade.proto itself, for reflection and JSON. */
+extern const msgsrv_proto_file common_facade_proto_file;
 
 #ifdef __cplusplus
 }

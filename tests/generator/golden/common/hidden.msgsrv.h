@@ -7,13 +7,16 @@
 
 #include "common/hidden.pb.h"
 
-#if MSGSRV_GENERATED_ABI != 1
+#if MSGSRV_GENERATED_ABI != 2
 #error "common/hidden.msgsrv.h was generated for another version of libmsgsrv; generate it again"
 #endif
 
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/** The file common/hidden.proto itself, for reflection and JSON. */
+extern const msgsrv_proto_file common_hidden_proto_file;
 
 /** The message acme.common.Hidden. */
 extern const msgsrv_message_type acme_common_Hidden_type;

@@ -7,13 +7,16 @@
 
 #include "common/unused.pb.h"
 
-#if MSGSRV_GENERATED_ABI != 1
+#if MSGSRV_GENERATED_ABI != 2
 #error "common/unused.msgsrv.h was generated for another version of libmsgsrv; generate it again"
 #endif
 
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/** The file common/unused.proto itself, for reflection and JSON. */
+extern const msgsrv_proto_file common_unused_proto_file;
 
 /** The message acme.common.Unused. */
 extern const msgsrv_message_type acme_common_Unused_type;
