@@ -286,7 +286,7 @@ static uint64_t zigzag(int64_t value)
 
 static bool read_scalar(reader *in, const msi_field_desc *field, const json_t *value, scalar *to)
 {
-    int64_t whole = 0;
+    int64_t value64 = 0;
     bool ok = true;
     switch (field->type) {
     case MSI_TYPE_DOUBLE:
