@@ -106,7 +106,7 @@ MSGSRV_API msgsrv_status msgsrv_server_new(const msgsrv_server_options *options,
  *
  * @param server  not started yet
  * @param request_field  1 to 15: the field number that is bound
- * @param method  "/package.Service/Method", registered already; borrowed
+ * @param method  "/package.Service/Method", unary and registered already; borrowed
  * @param answer_field  1 to 15
  * @param[out] error  optional
  * @return #MSGSRV_OK; #MSGSRV_INVALID_ARGUMENT; #MSGSRV_NOT_FOUND for an unknown method; #MSGSRV_ALREADY_EXISTS for a field that is

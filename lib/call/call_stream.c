@@ -20,7 +20,8 @@ static void event(msgsrv_stream *stream, msgsrv_stream_event event, const void *
     msgsrv_error outcome;
     msi_error_set(&outcome, call->outcome, atomic_load(&call->cancelled) == MSGSRV_CANCELLED, call->text,
                   strlen(call->text));
-    call->service->event(call, event, &outcome, NULL);
+    if (stream->begun) /* a call that was refused before the program heard of it ends unheard */
+        call->service->event(call, event, &outcome, NULL);
     stream->of = NULL;
     msi_call_unref(call); /* what end_stream() took */
 }
@@ -89,7 +90,6 @@ bool msi_call_add_stream(msgsrv_call *call, msi_outlet *outlet)
     if (!stream)
         return false;
     stream->foreign = call->host->loop->owns_base;
-    stream->begun = true; /* BEGIN is told by the service, with the request */
     stream->max_message = stream->max_received = call->max_message;
     call->stream = stream;
     msi_stream_attach(stream, outlet, call->node.id);

@@ -118,6 +118,8 @@ msgsrv_status msgsrv_server_bind_plain(msgsrv_server *server, uint32_t request_f
     msi_method *found = msi_methods_find(&server->methods, (const uint8_t *)method, strlen(method));
     if (!found)
         return msi_error(error, MSGSRV_NOT_FOUND, "%.128s is not registered", method);
+    if (found->description->kind != MSGSRV_UNARY)
+        return msi_error(error, MSGSRV_INVALID_ARGUMENT, "%.128s streams: a plain message has one answer", method);
     msi_binding *binding = &server->config.plain[request_field];
     if (binding->method)
         return msi_error(error, MSGSRV_ALREADY_EXISTS, "plain message %u is bound to %s", request_field,
@@ -308,7 +310,11 @@ msgsrv_status msgsrv_server_run(msgsrv_server *server, msgsrv_error *error)
     if (server->options.base)
         return msi_error(error, MSGSRV_FAILED_PRECONDITION,
                          "the server is on the caller's event_base: start it, and run the base");
+    status = msi_services_start(server, &server->services, error);
+    if (status)
+        return status;
     status = start_accepting(server, error);
+    server->started_at = msi_now();
     server->started = true;
     if (status == MSGSRV_OK)
         status = start_threads(server, 1, error);

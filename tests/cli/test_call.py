@@ -160,17 +160,17 @@ class Calls(TestCase):
                         talk.write("{}\n")
                         self.assertEqual(talk.line(), "{}")
                     else:
-                        self.wait_for_streams(1)
+                        self.wait_for_calls(method, 1)
                     talk.interrupt(number)
                     result = talk.end_without_closing()
                     self.assertEqual((result.status, result.out, result.err),
                                      (1, "", f"msgsrv-client: {method}: CANCELLED: interrupted ({self.url})\n"))
-                    self.wait_for_streams(0)
+                    self.wait_for_calls(method, 0)
 
-    def wait_for_streams(self, count):
-        """Until the server has this many streams open, that of the question left out."""
+    def wait_for_calls(self, method, count):
+        """Until this many calls of a method of messages.Demo are open at the server."""
         with conversation(self.url, "stats", "--watch", "--json", "--interval", "100ms") as talk:
-            while json.loads(talk.line())["streams_open"] != count + 1:
+            while json.loads(talk.line())["methods"]["messages.Demo/" + method]["calls_open"] != count:
                 pass
 
     def test_timeout_of_a_stream(self):
@@ -238,8 +238,8 @@ class Headers(TestCase):
 
     def test_a_response_that_does_not_decode(self):
         with self.serve(lambda body: b"\xff", []) as url:
-            self.check_match(client(url, "call", "Once"), 3, "", r"msgsrv-client: Once: INVALID_ARGUMENT: .+\n")
-            self.check_match(client(url, "call", "Many"), 3, "", r"msgsrv-client: Many: INVALID_ARGUMENT: .+\n")
+            self.check_match(client(url, "call", "a.S/Once"), 3, "", r"msgsrv-client: Once: INVALID_ARGUMENT: .+\n")
+            self.check_match(client(url, "call", "a.S/Many"), 3, "", r"msgsrv-client: Many: INVALID_ARGUMENT: .+\n")
 
 
 if __name__ == "__main__":

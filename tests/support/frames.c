@@ -43,11 +43,11 @@ void ts_put_call_fields(ts_bytes *out, const ts_call *call)
         ts_put_uint(out, 3, call->timeout_ms);
     for (size_t i = 0; i < call->metadata_count; i++)
         ts_put_metadata(out, 4, &call->metadata[i]);
-    if (call->credit)
+    if (call->credit || call->no_credit)
         ts_put_uint(out, 5, call->credit);
     if (call->streaming)
         ts_put_uint(out, 6, 1);
-    if (call->credit_bytes)
+    if (call->credit_bytes || call->no_credit_bytes)
         ts_put_uint(out, 7, call->credit_bytes);
     if (call->body)
         ts_put_field(out, 15, call->body, call->body_size);

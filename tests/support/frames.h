@@ -44,7 +44,9 @@ typedef struct ts_call {
     uint32_t credit;
     bool streaming;
     uint32_t credit_bytes;
-    const void *body; /* NULL: left out */
+    bool no_credit;       /* credit 0, written out: the server may send no item at first */
+    bool no_credit_bytes; /* the same of credit_bytes */
+    const void *body;     /* NULL: left out */
     size_t body_size;
 } ts_call;
 

@@ -53,6 +53,11 @@ ts_server *ts_server_new(const ts_setup *setup)
     check(msgsrv_server_new(&options, &server->handle, &error), &error, "new");
     if (!setup->no_service)
         check(ts_demo_register(server->demo, server->handle, setup->blocking, &error), &error, "register");
+    server->streams = setup->streams;
+    if (setup->streams) {
+        ts_streams_init(setup->streams);
+        check(ts_streams_register(setup->streams, server->handle, &error), &error, "register streams");
+    }
     if (!setup->no_service && !setup->no_plain)
         bind_plain(server);
     check(msgsrv_server_listen(server->handle, setup->url ? setup->url : "tcp://127.0.0.1:0", &error), &error, "listen");
@@ -67,6 +72,8 @@ void ts_server_free(ts_server *server)
     ts_peer_free(server->bystander);
     ts_demo_unblock(server->demo, SIZE_MAX / 2);
     msgsrv_server_free(server->handle);
+    if (server->streams)
+        ts_streams_resume(server->streams);
     ts_demo_free(server->demo);
     free(server);
 }

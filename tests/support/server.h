@@ -11,22 +11,25 @@
 
 #include "demo.h"
 #include "peer.h"
+#include "streams.h"
 
 /* Zero members are the defaults. */
 typedef struct ts_setup {
     msgsrv_server_options options;
-    const char *url;  /* default "tcp://127.0.0.1:0" */
-    bool blocking;    /* Echo runs on the worker pool */
-    bool no_service;  /* nothing is registered */
-    bool no_plain;    /* nothing is bound to plain messages */
-    bool not_started; /* the test starts it */
+    const char *url;     /* default "tcp://127.0.0.1:0" */
+    bool blocking;       /* Echo runs on the worker pool */
+    bool no_service;     /* nothing is registered */
+    bool no_plain;       /* nothing is bound to plain messages */
+    bool not_started;    /* the test starts it */
+    ts_streams *streams; /* test.Streams is registered too, with this, which is set up */
 } ts_setup;
 
 typedef struct ts_server {
     msgsrv_server *handle;
     const char *url; /* with the real port */
     ts_demo *demo;
-    ts_peer *bystander; /* NULL until it was needed */
+    ts_streams *streams; /* of the set-up */
+    ts_peer *bystander;  /* NULL until it was needed */
     uint64_t bystander_id;
     atomic_uint log_lines; /* warnings and errors */
 } ts_server;

@@ -7,20 +7,25 @@
 #include <string.h>
 
 #include "guard.h"
+#include "messages.msgsrv.h"
 
-#define METHOD(name, kind_)                                                                                     \
-    {                                                                                                           \
-        .abi = MSGSRV_GENERATED_ABI, .kind = kind_, .path = "/test.Streams/" name, .request = &msgsrv_raw_type, \
-        .response = &msgsrv_raw_type                                                                            \
+#define METHOD_OF(name, kind_, type)                                                                                   \
+    {                                                                                                                  \
+        .abi = MSGSRV_GENERATED_ABI, .kind = kind_, .path = "/test.Streams/" name, .request = &type, .response = &type \
     }
+#define METHOD(name, kind) METHOD_OF(name, kind, msgsrv_raw_type)
 
 const msgsrv_method ts_count_method = METHOD("Count", MSGSRV_SERVER_STREAMING);
 const msgsrv_method ts_sum_method = METHOD("Sum", MSGSRV_CLIENT_STREAMING);
 const msgsrv_method ts_chat_method = METHOD("Chat", MSGSRV_BIDI_STREAMING);
 
+const msgsrv_method ts_typed_chat_method = METHOD_OF("TypedChat", MSGSRV_BIDI_STREAMING, messages_EchoMessage_type);
+const msgsrv_method ts_typed_count_method = METHOD_OF("TypedCount", MSGSRV_SERVER_STREAMING, messages_EchoMessage_type);
+
 /* One stream's. */
 typedef struct state {
     unsigned long left; /* Count: messages to send */
+    unsigned long sent;
     bool all;
     bool quiet;
     size_t size;
@@ -72,6 +77,15 @@ static msgsrv_status closed(ts_streams *streams, msgsrv_stream *stream, const ms
     return MSGSRV_OK;
 }
 
+/* Eight digits at the beginning. */
+static void put_number(char *body, unsigned long number)
+{
+    for (int i = 7; i >= 0; i--) {
+        body[i] = (char)('0' + number % 10);
+        number /= 10;
+    }
+}
+
 static msgsrv_status pump(msgsrv_stream *stream)
 {
     state *own = state_of(stream);
@@ -79,9 +93,13 @@ static msgsrv_status pump(msgsrv_stream *stream)
     memset(body, 'x', own->size + 1);
     msgsrv_status status = MSGSRV_OK;
     while (status == MSGSRV_OK && !own->quiet && (own->all || own->left)) {
+        if (own->size >= 8)
+            put_number(body, own->sent);
         status = msgsrv_stream_send(stream, &(msgsrv_bytes){body, own->size, NULL}, NULL);
         if (status == MSGSRV_OK && !own->all)
             own->left--;
+        if (status == MSGSRV_OK)
+            own->sent++;
     }
     free(body);
     if (status || own->quiet)
@@ -149,14 +167,21 @@ static int command(ts_streams *streams, msgsrv_stream *stream, const msgsrv_byte
         return (int)msgsrv_stream_finish(stream);
     if (strcmp(text, "!reply") == 0)
         return (int)msgsrv_stream_reply(stream, &(msgsrv_bytes){"early", 5, NULL}, NULL);
-    if (strcmp(text, "!defer") == 0)
+    if (strncmp(text, "!head ", 6) == 0)
+        return (int)msgsrv_call_add_head(msgsrv_stream_call(stream),
+                                         (msgsrv_metadata){"key", text + 6, strlen(text + 6)}, NULL);
+    if (strncmp(text, "!trailer ", 9) == 0)
+        return (int)msgsrv_call_add_trailer(msgsrv_stream_call(stream),
+                                            (msgsrv_metadata){"key", text + 9, strlen(text + 9)}, NULL);
+    if (strcmp(text, "!defer") == 0) {
         own->defer = true;
+        return MSGSRV_OK;
+    }
     if (strcmp(text, "!keep") == 0)
         own->keep = true;
     if (strcmp(text, "!pause") == 0)
         msgsrv_stream_pause(stream);
-    if (!own->defer)
-        stop(streams, stream);
+    stop(streams, stream);
     return MSGSRV_OK;
 }
 
@@ -275,6 +300,28 @@ static msgsrv_status serve_chat(const void *implementation, msgsrv_stream *strea
     return MSGSRV_OK;
 }
 
+static msgsrv_status serve_typed(const void *implementation, msgsrv_stream *stream, msgsrv_stream_event event,
+                                 const void *in, void *out, void *ctx)
+{
+    ts_streams *streams = ctx;
+    (void)implementation;
+    (void)out;
+    switch (event) {
+    case MSGSRV_STREAM_BEGIN:
+        (void)begin(streams, stream);
+        return in ? msgsrv_stream_send(stream, in, NULL) : MSGSRV_OK;
+    case MSGSRV_STREAM_MESSAGE:
+        count(streams, &streams->messages);
+        return msgsrv_stream_send(stream, in, NULL);
+    case MSGSRV_STREAM_HALF_CLOSE:
+        return msgsrv_stream_finish(stream);
+    case MSGSRV_STREAM_CLOSED:
+        return closed(streams, stream, in);
+    default:
+        return MSGSRV_OK;
+    }
+}
+
 static bool implemented(const void *implementation)
 {
     (void)implementation;
@@ -285,6 +332,8 @@ static const msgsrv_service_method methods[] = {
     {&ts_count_method, NULL, implemented, NULL, serve_count},
     {&ts_sum_method, NULL, implemented, NULL, serve_sum},
     {&ts_chat_method, NULL, implemented, NULL, serve_chat},
+    {&ts_typed_chat_method, NULL, implemented, NULL, serve_typed},
+    {&ts_typed_count_method, NULL, implemented, NULL, serve_typed},
 };
 
 static const msgsrv_service service = {
@@ -296,7 +345,7 @@ static const msgsrv_service service = {
     .name = "test.Streams",
     .implementation_size = 1,
     .methods = methods,
-    .method_count = 3,
+    .method_count = sizeof methods / sizeof *methods,
     .file = NULL,
 };
 
