@@ -29,9 +29,9 @@ msgsrv_stream *msi_stream_new(const msi_stream_owner *owner, void *of, msi_loop 
     msgsrv_stream *stream = calloc(1, sizeof *stream);
     if (!stream)
         return NULL;
-    if (receives && receives->struct_size)
-        stream->message = malloc(receives->struct_size);
-    if (receives && receives->struct_size && !stream->message) {
+    if (receives)
+        stream->message = malloc(receives->struct_size ? receives->struct_size : 1);
+    if (receives && !stream->message) {
         free(stream);
         return NULL;
     }
