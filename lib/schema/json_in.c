@@ -310,7 +310,7 @@ static uint64_t zigzag(int64_t value)
 
 static bool read_scalar(reader *in, const msi_field_desc *field, const json_t *value, scalar *to)
 {
-    int64_t integer = 0;
+    int64_t value64 = 0;
     bool ok = true;
     switch (field->type) {
     case MSI_TYPE_DOUBLE:
@@ -319,14 +319,14 @@ static bool read_scalar(reader *in, const msi_field_desc *field, const json_t *v
     case MSI_TYPE_INT64:
     case MSI_TYPE_SFIXED64:
     case MSI_TYPE_SINT64:
-        ok = signed_of(in, value, 64, &integer);
-        to->bits = field->type == MSI_TYPE_SINT64 ? zigzag(integer) : (uint64_t)integer;
+        ok = signed_of(in, value, 64, &value64);
+        to->bits = field->type == MSI_TYPE_SINT64 ? zigzag(value64) : (uint64_t)value64;
         return ok;
     case MSI_TYPE_INT32:
     case MSI_TYPE_SFIXED32:
     case MSI_TYPE_SINT32:
-        ok = signed_of(in, value, 32, &integer);
-        to->bits = field->type == MSI_TYPE_SINT32 ? zigzag(integer) : (uint64_t)integer;
+        ok = signed_of(in, value, 32, &value64);
+        to->bits = field->type == MSI_TYPE_SINT32 ? zigzag(value64) : (uint64_t)value64;
         return ok;
     case MSI_TYPE_UINT64:
     case MSI_TYPE_FIXED64:
@@ -338,8 +338,8 @@ static bool read_scalar(reader *in, const msi_field_desc *field, const json_t *v
         to->bits = json_is_true(value);
         return json_is_boolean(value) || mismatch(in, value, "true or false");
     case MSI_TYPE_ENUM:
-        ok = enum_of(in, field, value, &integer, &to->skip);
-        to->bits = (uint64_t)integer;
+        ok = enum_of(in, field, value, &value64, &to->skip);
+        to->bits = (uint64_t)value64;
         return ok;
     case MSI_TYPE_STRING:
         to->text = string_of(in, value);

@@ -536,10 +536,10 @@ def ask_tables(google, ours):
 
 def main():
     program, protoc, *numbers = sys.argv[1:]
-    rounds, first = [int(number) for number in numbers] + [60, 1][len(numbers):]
+    rounds, first = [int(number) for number in numbers] + [150, 1][len(numbers):]
     with tempfile.TemporaryDirectory() as folder:
         descriptors = pathlib.Path(folder) / "kinds.set"
-        subprocess.run([protoc, "-I", str(HERE), "-I", "/usr/include", "--include_imports", f"--descriptor_set_out={descriptors}",
+        subprocess.run([protoc, "-I", str(HERE), "--include_imports", f"--descriptor_set_out={descriptors}",
                         str(HERE / "kinds.proto")], check=True)
         google = Google(descriptors)
         ours = Ours(program, descriptors)
