@@ -482,7 +482,7 @@ static bool put_members(writer *to, const msi_message_desc *message, const field
         size_t count = 0;
         while (at + count < all->count && all->list[at + count].field == field)
             count++;
-        if (!put_field(to, field, &all->list[at], count, first))
+        if (!put_field(to, field, count ? &all->list[at] : NULL, count, first))
             return false;
         at += count;
     }
