@@ -561,7 +561,14 @@ static bool unknown_member(reader *in, const msi_message_desc *message, const ch
 static bool put_unknown(reader *in, const json_t *value)
 {
     scalar read = {0};
-    bool ok = bytes_of(in, value, &read) && (msi_buf_append(&in->out, read.text, read.size) || no_memory(in));
+    bool ok = bytes_of(in, value, &read);
+    const uint8_t *at = (const uint8_t *)read.text;
+    const uint8_t *end = ok ? at + read.size : at;
+    msi_wire_field field;
+    while (ok && at && at < end)
+        at = msi_wire_field_get(at, end, &field);
+    ok = ok && (at || mismatch(in, value, "the bytes of fields")) &&
+         (msi_buf_append(&in->out, read.text, read.size) || no_memory(in));
     msi_buf_release(&read.bytes);
     return ok;
 }
