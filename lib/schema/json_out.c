@@ -482,7 +482,7 @@ static bool put_members(writer *to, const msi_message_desc *message, const field
         size_t count = 0;
         while (at + count < all->count && all->list[at + count].field == field)
             count++;
-        if (!put_field(to, field, &all->list[at], count, first))
+        if (!put_field(to, field, count ? &all->list[at] : NULL, count, first))
             return false;
         at += count;
     }
@@ -582,23 +582,34 @@ static bool put_mask(writer *to, const msi_message_desc *message, msi_view data)
     return ok;
 }
 
-/* google.protobuf.Value: one of its six kinds. */
-static bool put_any_value(writer *to, const msi_message_desc *message, msi_view data)
+/* google.protobuf.Value: one of its six kinds, which are a oneof; null and what is not a finite number are not as elsewhere. */
+static bool put_kind(writer *to, const msi_message_desc *message, const found *list, size_t count)
 {
-    msi_wire_field values[7];
-    uint32_t which;
-    if (!read_numbers(to, message, data, values, &which))
-        return false;
-    if (which == 0)
-        return fail(to, MSGSRV_INVALID_ARGUMENT, message->full_name, "no kind of value is set");
-    const msi_field_desc *field = msi_message_field(message, which);
-    if (which == 2) {
+    const msi_field_desc *field = list[count - 1].field;
+    if (field->number == 1)
+        return put(to, "null");
+    if (field->number == 2) {
         double number;
-        memcpy(&number, &values[2].value, sizeof number);
+        memcpy(&number, &list[count - 1].value.value, sizeof number);
         if (number - number != 0)
             return fail(to, MSGSRV_INVALID_ARGUMENT, message->full_name, "a number that is not finite");
     }
-    return which == 1 ? put(to, "null") : put_value(to, field, &values[which]);
+    return put_single(to, field, list, count);
+}
+
+static bool put_any_value(writer *to, const msi_message_desc *message, msi_view data)
+{
+    fields all = {0};
+    bool ok = find_fields(to, message, data, &all) && keep_last_of_oneofs(to, message, &all);
+    if (ok && all.count == 0)
+        ok = fail(to, MSGSRV_INVALID_ARGUMENT, message->full_name, "no kind of value is set");
+    size_t count = 1; /* of the kind that came last */
+    while (ok && count < all.count && all.list[all.count - 1 - count].field == all.list[all.count - 1].field)
+        count++;
+    ok = ok && put_kind(to, message, &all.list[all.count - count], count);
+    free(all.list);
+    msi_buf_release(&all.unknown);
+    return ok;
 }
 
 /* The only field of Struct, ListValue and the wrappers. */

@@ -145,6 +145,8 @@ bool msi_json_put_double(msi_buf *out, double value, bool single)
         return msi_buf_append(out, "\"NaN\"", 5);
     if (isinf(value))
         return value > 0 ? msi_buf_append(out, "\"Infinity\"", 10) : msi_buf_append(out, "\"-Infinity\"", 11);
+    if (value == 0 && signbit(value)) /* "-0" would be read as an integer, which has no such zero */
+        return msi_buf_append(out, "-0.0", 4);
     char text[40];
     int size = 0;
     for (int digits = single ? 6 : 15; digits <= (single ? 9 : 17); digits++) {
