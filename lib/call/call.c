@@ -200,8 +200,10 @@ void msi_call_end(msgsrv_call *call, msgsrv_status code, const char *message)
     call->outcome = code;
     if (call->has_timer)
         event_del(&call->timer);
-    if (call->stream)
+    if (call->stream) {
         call->stream->finished = true;
+        msi_stream_detach(call->stream); /* writing the end may close the connection, and its outlet goes with it */
+    }
     if (call->session) {
         /* Of a cancelled call the handler may still be at work on its metadata, on another thread. */
         bool whole = !atomic_load(&call->cancelled) && call->trailer.count;

@@ -324,6 +324,25 @@ static void index_fields(reader *in, msi_message_desc *message)
     }
 }
 
+static int compare_values(const void *a, const void *b)
+{
+    const msi_enum_value_desc *left = *(const msi_enum_value_desc *const *)a;
+    const msi_enum_value_desc *right = *(const msi_enum_value_desc *const *)b;
+    if (left->number != right->number)
+        return left->number < right->number ? -1 : 1;
+    return (left > right) - (left < right);
+}
+
+static void index_values(reader *in, msi_enum_desc *type)
+{
+    type->by_number = allocate(in, type->value_count, sizeof *type->by_number);
+    if (!type->by_number)
+        return;
+    for (size_t i = 0; i < type->value_count; i++)
+        type->by_number[i] = &type->values[i];
+    qsort(type->by_number, type->value_count, sizeof *type->by_number, compare_values);
+}
+
 static msi_enum_desc *read_enum(reader *in, msi_view view, const char *scope)
 {
     msi_enum_desc *type = allocate(in, 1, sizeof *type);
@@ -351,6 +370,7 @@ static msi_enum_desc *read_enum(reader *in, msi_view view, const char *scope)
         /* Values are siblings of their enum (descriptor.proto, EnumValueDescriptor). */
         add_symbol(in, joined(in, scope, '.', value->name), MSGSRV_SYMBOL_NONE, NULL, 0);
     }
+    index_values(in, type);
     return type;
 }
 

@@ -145,11 +145,8 @@ static bool put_enum(writer *to, const msi_field_desc *field, int32_t number)
         return fail(to, MSGSRV_NOT_FOUND, field->type_name, "the schema has no such enum");
     if (strcmp(type->full_name, "google.protobuf.NullValue") == 0)
         return put(to, "null");
-    for (size_t i = 0; i < type->value_count && !to->limits->options.enum_numbers; i++) {
-        if (type->values[i].number == number)
-            return put_text(to, type->values[i].name, strlen(type->values[i].name));
-    }
-    return put_number(to, number);
+    const char *name = to->limits->options.enum_numbers ? NULL : msi_enum_name(type, number);
+    return name ? put_text(to, name, strlen(name)) : put_number(to, number);
 }
 
 static bool put_string(writer *to, const msi_field_desc *field, msi_view text)
@@ -290,30 +287,43 @@ static bool find_fields(writer *to, const msi_message_desc *message, msi_view da
     return true;
 }
 
-/* Of a oneof only the member that came last is there, and of it only what came after the others. */
-static bool keep_last_of_oneofs(writer *to, const msi_message_desc *message, fields *all)
+static int compare_oneofs(const void *a, const void *b)
 {
-    if (message->oneof_count == 0)
-        return true;
-    found *last = calloc(message->oneof_count, sizeof *last); /* the member, and since when */
-    if (!last)
-        return no_memory(to);
+    const found *left = a;
+    const found *right = b;
+    if (left->field->oneof != right->field->oneof)
+        return left->field->oneof < right->field->oneof ? -1 : 1;
+    return (left->order > right->order) - (left->order < right->order);
+}
+
+static bool has_oneofs(const fields *all)
+{
     for (size_t i = 0; i < all->count; i++) {
-        const found *at = &all->list[i];
-        if (at->field->oneof >= 0 && last[at->field->oneof].field != at->field)
-            last[at->field->oneof] = *at;
+        if (all->list[i].field->oneof >= 0)
+            return true;
     }
+    return false;
+}
+
+/* Of a oneof only the member that came last is there, and of it only what came after the others. Costs what was found, not what the type
+ * declares, which may be much more. */
+static void keep_last_of_oneofs(fields *all)
+{
+    if (!has_oneofs(all))
+        return;
+    qsort(all->list, all->count, sizeof *all->list, compare_oneofs);
     size_t kept = 0;
-    for (size_t i = 0; i < all->count; i++) {
-        const found *at = &all->list[i];
-        bool gone = at->field->oneof >= 0 &&
-                    (last[at->field->oneof].field != at->field || at->order < last[at->field->oneof].order);
-        if (!gone)
-            all->list[kept++] = *at;
+    for (size_t i = 0, end; i < all->count; i = end) {
+        int32_t oneof = all->list[i].field->oneof;
+        for (end = i + 1; end < all->count && oneof >= 0 && all->list[end].field->oneof == oneof; end++)
+            continue;
+        size_t from = end - 1;
+        while (from > i && all->list[from - 1].field == all->list[end - 1].field)
+            from--;
+        while (from < end)
+            all->list[kept++] = all->list[from++];
     }
     all->count = kept;
-    free(last);
-    return true;
 }
 
 static int compare_found(const void *a, const void *b)
@@ -474,14 +484,23 @@ static bool put_field(writer *to, const msi_field_desc *field, const found *list
     return put_value(to, field, &zero);
 }
 
+/* How many of the fields that were found, sorted, are the same as the one at `at`. */
+static size_t run_of(const fields *all, size_t at, const msi_field_desc *field)
+{
+    size_t count = 0;
+    while (at + count < all->count && all->list[at + count].field == field)
+        count++;
+    return count;
+}
+
+/* What came; with all_fields also what did not. A type of many fields costs no time for a message of few. */
 static bool put_members(writer *to, const msi_message_desc *message, const fields *all, bool *first)
 {
+    bool each = to->limits->options.all_fields;
     size_t at = 0;
-    for (size_t i = 0; i < message->field_count; i++) {
-        const msi_field_desc *field = message->by_number[i];
-        size_t count = 0;
-        while (at + count < all->count && all->list[at + count].field == field)
-            count++;
+    for (size_t i = 0; each ? i < message->field_count : at < all->count; i++) {
+        const msi_field_desc *field = each ? message->by_number[i] : all->list[at].field;
+        size_t count = run_of(all, at, field);
         if (!put_field(to, field, count ? &all->list[at] : NULL, count, first))
             return false;
         at += count;
@@ -495,7 +514,9 @@ static bool put_members(writer *to, const msi_message_desc *message, const field
 static bool put_object(writer *to, const msi_message_desc *message, msi_view data, bool *first)
 {
     fields all = {0};
-    bool ok = find_fields(to, message, data, &all) && keep_last_of_oneofs(to, message, &all);
+    bool ok = find_fields(to, message, data, &all);
+    if (ok)
+        keep_last_of_oneofs(&all);
     if (ok && all.count)
         qsort(all.list, all.count, sizeof *all.list, compare_found);
     ok = ok && put_members(to, message, &all, first);
