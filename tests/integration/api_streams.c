@@ -272,7 +272,7 @@ static msgsrv_stream *open_watched(msgsrv_client *client, const msgsrv_method *m
     api_ok(msgsrv_stream_open(client, method, request ? &bytes : NULL, NULL, watch, &own, sizeof own,
                               thread ? NULL : &stream, NULL, &error),
            &error);
-    ck_assert_uint_eq(own->begun, 0);
+    ck_assert(thread || own->begun == 0); /* another thread may have begun by now */
     return stream;
 }
 
