@@ -100,10 +100,11 @@ void msi_client_end(msi_client_entry *entry, msgsrv_status code, bool from_peer,
     detach(entry);
     if (entry->intercepted)
         msi_client_intercept_end(entry);
+    bool kept = entry->call.stream && !entry->events; /* until it is closed, which may be now */
     if (entry->call.stream)
         msi_client_stream_ended(entry);
-    if (entry->call.stream && !entry->events)
-        return; /* kept until it is closed */
+    if (kept)
+        return;
     if (entry->waiter) {
         serve_waiter(entry);
         return;

@@ -22,7 +22,6 @@ typedef struct msi_stream_op {
     void *received; /* a message, or the response */
     msgsrv_error error;
     msgsrv_status status;
-    struct msi_stream_op *self; /* its place, once the entry is gone */
     bool found;
     bool done;
 } msi_stream_op;
@@ -88,13 +87,18 @@ static void finish(msgsrv_stream *stream)
         stream->outlet->protocol->half_close(stream);
 }
 
-static void retry(msi_client_entry *entry, msi_stream_op *op)
+/* Not in its place meanwhile: what is tried may end the call, and comes here again. */
+static void retry(msi_client_entry *entry, msi_stream_op **place)
 {
     msgsrv_client *client = entry->client;
-    if (!op || !op->try(entry, op)) /* the entry may be gone then */
+    msi_stream_op *op = *place;
+    if (!op)
         return;
-    *op->place = NULL;
-    msi_client_serve(client, &op->done);
+    *place = NULL;
+    if (op->try(entry, op))
+        msi_client_serve(client, &op->done); /* the entry may be gone */
+    else
+        *place = op;
 }
 
 static void changed(msgsrv_stream *stream)
@@ -110,11 +114,11 @@ static void changed(msgsrv_stream *stream)
     if (entry->events)
         return;
     (void)msgsrv_stream_ref(stream);
-    retry(entry, entry->write_op);
+    retry(entry, &entry->write_op);
     if (stream->of)
-        retry(entry, entry->read_op);
+        retry(entry, &entry->read_op);
     if (stream->of)
-        retry(entry, entry->close_op); /* and with it the entry may go */
+        retry(entry, &entry->close_op); /* and with it the entry may go */
     msgsrv_stream_unref(stream);
 }
 
@@ -421,7 +425,6 @@ static bool try_close(msi_client_entry *entry, msi_stream_op *op)
         return false;
     take_outcome(entry, op);
     let_go(entry);
-    op->place = &op->self; /* the entry's is gone */
     return true;
 }
 
