@@ -850,7 +850,7 @@ START_TEST(a_message_that_does_not_decode_ends_a_read_that_waits)
         ck_assert_int_eq(pthread_create(&thread, NULL, read_in_a_thread, &own), 0);
         api_event_wait(&own.begun, 1);
         if (id % 2)
-            usleep(1000); /* either before or while it waits */
+            ts_nap(); /* either before or while it waits */
         ts_put_item(&out, id, "\x0a\x05no", 4);
         send_out();
         pthread_join(thread, NULL);
