@@ -621,7 +621,9 @@ static bool put_kind(writer *to, const msi_message_desc *message, const found *l
 static bool put_any_value(writer *to, const msi_message_desc *message, msi_view data)
 {
     fields all = {0};
-    bool ok = find_fields(to, message, data, &all) && keep_last_of_oneofs(to, message, &all);
+    bool ok = find_fields(to, message, data, &all);
+    if (ok)
+        keep_last_of_oneofs(&all);
     if (ok && all.count == 0)
         ok = fail(to, MSGSRV_INVALID_ARGUMENT, message->full_name, "no kind of value is set");
     size_t count = 1; /* of the kind that came last */
