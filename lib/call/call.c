@@ -134,7 +134,7 @@ static void release(msgsrv_call *call)
         free(block);
     }
     drop_children(call);
-    msgsrv_stream_unref(call->stream);
+    msi_stream_drop(call->stream);
     free(call->intercepted);
     msi_metadata_clear(&call->received);
     msi_metadata_clear(&call->head);
