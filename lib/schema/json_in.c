@@ -659,6 +659,8 @@ static bool put_mask(reader *in, const json_t *value)
         return mismatch(in, value, "paths joined by commas");
     while (*at) {
         size_t size = strcspn(at, ",");
+        if (size == 0)
+            return mismatch(in, value, "paths joined by commas");
         if (!put_tag(in, 1, MSI_WIRE_BYTES))
             return false;
         size_t start = in->out.len;

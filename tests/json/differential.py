@@ -17,6 +17,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import warnings
 
 from google.protobuf import descriptor_pb2, descriptor_pool, json_format, message_factory
 from google.protobuf.descriptor import FieldDescriptor as F
@@ -162,7 +163,45 @@ EXCEPTIONS = [
     ("Known", '{"aDuration": "1.0000000001s"}', True, False, "more than nine digits: Google rounds"),
     ("Known", '{"aDuration": "1 s"}', True, False, "Google's int() takes white space"),
     ("Maps", '{"byString": {"\\u0000": "x"}}', True, False, "jansson has no NUL in the names of members"),
+    ("Known", '{"aFieldmask": "a,"}', True, False, "an empty path is none"),
+    ("Known", '{"aFieldmask": "a,,b"}', True, False, "the same"),
     ("Known", '{"nullValues": [null, null]}', False, True, "null is what a NullValue is; so Google writes it"),
+]
+
+
+# Odd encodings, in hexadecimal, that both read as the same, or both refuse.
+ENCODINGS = [
+    ("Plain", text) for text in (
+        "18 80 80 80 80 10", "18 81 80 80 80 10", "18 ff ff ff ff 0f", "28 80 80 80 80 10", "38 80 80 80 80 10", "38 ff ff ff ff ff ff ff ff ff 01",
+        "68 02", "68 80 80 80 80 10", "80 01 80 80 80 80 10", "80 01 fd ff ff ff 0f", "80 01 fd ff ff ff ff ff ff ff ff 01",
+        "1d 01 00 00 00", "1a 01 05", "0d 00 00 00 00", "72 00", "72 01 ff", "8a 01 00", "8a 01 01 ff", "18", "18 80", "1f", "18 ff ff ff ff ff ff ff ff ff ff 01",
+        "8a 01 03 0a 01 41 8a 01 02 10 05 8a 01 03 1a 01 42", "08 01", "18 05 18 00", "9a 06 02 08 01",
+    )
+] + [
+    ("Repeated", "1a 03 01 02 03 18 04 1a 00 1a 01 05"), ("Repeated", "1a 02 01 80"), ("Repeated", "0a 07 00 00 00 00 00 00 00"),
+    ("Repeated", "6a 03 00 01 02"), ("Repeated", "6a 80 80 80 80 10 01"), ("Unpacked", "1a 03 01 02 03 18 04"), ("Repeated", "82 01 02 01 63"),
+    ("Repeated", "72 01 61 72 00"), ("Optional", "18 00 72 00 8a 01 00"),
+    ("Choice", "18 05 72 01 61"), ("Choice", "72 01 61 18 00"), ("Choice", "8a 01 03 0a 01 41 8a 01 02 10 05"),
+    ("Choice", "8a 01 03 0a 01 41 18 01 8a 01 02 10 05"), ("Choice", "f0 01 00"), ("Choice", "82 02 02 08 00"),
+    ("Maps", "0a 00"), ("Maps", "0a 02 08 05"), ("Maps", "0a 03 12 01 61"), ("Maps", "0a 05 12 01 61 08 05"), ("Maps", "0a 04 08 05 08 06"),
+    ("Maps", "0a 05 08 05 12 01 61 0a 05 08 05 12 01 62"), ("Maps", "0a 07 08 05 12 01 61 18 01"), ("Maps", "0a 04 08 05 12 80"),
+    ("Maps", "0a 06 08 05 12 01 61 08"), ("Maps", "5a 02 08 02"), ("Maps", "ea 01 0a 0a 01 6b 12 00 12 03 0a 01 41"),
+    ("Maps", "ea 01 0e 0a 01 6b 12 03 0a 01 41 12 04 10 05 1a 00"), ("Maps", "0a 03 0a 01 61"), ("Maps", "ea 01 00"),
+    ("Known", "0a 06 08 01 10 80 94 eb dc 03"), ("Known", "12 04 08 01 10 01"),
+    ("Known", "12 0d 08 01 10 ff ff ff ff ff ff ff ff ff 01"), ("Known", "0a 0b 08 ff ff ff ff ff ff ff ff 7f"), ("Known", "12 0b 08 ff ff ff ff ff ff ff ff 7f"),
+    ("Known", "7a 03 0a 01 41"), ("Known", "7a 05 0a 03 61 5f 5f"), ("Known", "7a 05 0a 03 61 5f 31"), ("Known", "7a 03 0a 01 61 7a 03 0a 01 62"),
+    ("Known", "3a 04 08 01 08 02"), ("Known", "3a 02 08 01 3a 00"), ("Known", "6a 04 08 00 1a 00"),
+    ("Known", "82 01 05 0a 03 61 2f 62"), ("Known", "82 01 03 12 01 61"), ("Known", "82 01 00"), ("Known", "8a 01 02 08 01"),
+]
+
+# Encodings of which Google's reading differs: what we say (None: refused), and why.
+ENCODING_EXCEPTIONS = [
+    ("Known", "6a 00", None, "a Value without a kind: an error by struct.proto, null in Google's Python"),
+    ("Known", "7a 02 0a 00", None, "an empty path of a FieldMask: it could not be told from none"),
+    ("Known", "6a 09 11 00 00 00 00 00 00 f8 7f", None, "a Value that is not finite: an error by struct.proto; Google's Python writes NaN"),
+    ("Known", "0a 0b 10 ff ff ff ff ff ff ff ff ff 01", None, "nanos below 0: not valid by timestamp.proto; Google's Python takes them"),
+    ("Plain", "00 01", None, "a field of the number 0: Google's C++ stops there, with a warning"),
+    ("Plain", "9b 06 9c 06", None, "an unknown group: we have no groups at all"),
 ]
 
 
@@ -527,6 +566,14 @@ def ask_tables(google, ours):
         if message is None:
             say("refuses", short, text)
         ours.ask("wire", "kinds." + short, "", text.encode(), expect_message(google, message) if message else expect_acceptance)
+    for short, text in ENCODINGS:
+        data = bytes.fromhex(text)
+        ours.ask("json", "kinds." + short, "", data, expect_as_google(google, "kinds." + short, data))
+    for short, text, tree, _ in ENCODING_EXCEPTIONS:
+        data = bytes.fromhex(text)
+        if expect_as_google(google, "kinds." + short, data) is expect_refusal:
+            say("refuses", short, text)
+        ours.ask("json", "kinds." + short, "", data, expect_refusal if tree is None else expect_json(tree))
     for short, text, theirs, mine, _ in EXCEPTIONS:
         if (google_reads(google, "kinds." + short, text) is not None) != theirs:
             say("accepts" if not theirs else "refuses", short, text)
@@ -536,6 +583,7 @@ def ask_tables(google, ours):
 
 def main():
     program, protoc, *numbers = sys.argv[1:]
+    warnings.simplefilter("ignore")  # "Not all data was converted", of a field of the number 0
     rounds, first = [int(number) for number in numbers] + [150, 1][len(numbers):]
     with tempfile.TemporaryDirectory() as folder:
         descriptors = pathlib.Path(folder) / "kinds.set"
