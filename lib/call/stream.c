@@ -161,7 +161,9 @@ static msi_stream_waits obstacle(msgsrv_stream *stream)
         return MSI_WAITS_CONNECTION;
     if (stream->send.items <= 0 || stream->send.bytes <= 0)
         return MSI_WAITS_CREDIT;
-    return msi_outlet_room(stream->outlet, stream) ? MSI_WAITS_NOT : MSI_WAITS_OUTPUT;
+    if (msi_outlet_room(stream->outlet, stream))
+        return MSI_WAITS_NOT;
+    return stream->outlet ? MSI_WAITS_OUTPUT : MSI_WAITS_CONNECTION; /* making room may close the connection */
 }
 
 /* Refuses a send. A stream that waits already stays where it is. */
@@ -223,6 +225,8 @@ void msi_stream_credit(msgsrv_stream *stream, uint32_t items, uint32_t bytes)
     stream->waits = MSI_WAITS_NOT;
     if (msi_outlet_room(stream->outlet, stream))
         msi_stream_tell(stream, MSGSRV_STREAM_WRITABLE, NULL, NULL);
+    else if (!stream->outlet)
+        stream->waits = MSI_WAITS_CONNECTION;
     else if (!stream->over)
         msi_outlet_wait(stream->outlet, stream);
 }
@@ -328,7 +332,7 @@ static bool may_tell(const msgsrv_stream *stream)
     return !stream->paused && !stream->sync && !stream->over && stream->busy == 0;
 }
 
-void msi_stream_receive(msgsrv_stream *stream, msi_view body)
+static void take_in(msgsrv_stream *stream, msi_view body)
 {
     msi_counters *counters = &stream->loop->counters;
     if (stream->over)
@@ -354,6 +358,16 @@ void msi_stream_receive(msgsrv_stream *stream, msi_view body)
     keep_item(stream, body);
     if (stream->sync && !stream->over)
         stream->owner->changed(stream);
+}
+
+void msi_stream_receive(msgsrv_stream *stream, msi_view body)
+{
+    (void)msgsrv_stream_ref(stream);
+    /* BEGIN may pause or end it. */
+    if (!stream->begun && may_tell(stream))
+        msi_stream_tell(stream, MSGSRV_STREAM_BEGIN, NULL, NULL);
+    take_in(stream, body);
+    msgsrv_stream_unref(stream);
 }
 
 bool msi_stream_take(msgsrv_stream *stream, void *message)
