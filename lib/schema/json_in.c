@@ -306,7 +306,7 @@ static bool float_bits(reader *in, const json_t *value, bool single, scalar *to)
 
 static uint64_t zigzag(int64_t value)
 {
-    return (uint64_t)value << 1 ^ (uint64_t)(value >> 63);
+    return (uint64_t)value << 1 ^ (value < 0 ? UINT64_MAX : 0);
 }
 
 static bool read_scalar(reader *in, const msi_field_desc *field, const json_t *value, scalar *to)
