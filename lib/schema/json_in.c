@@ -148,11 +148,12 @@ typedef struct whole {
 
 static bool integral(double value, whole *to)
 {
-    if (!(fabs(value) < 18446744073709551616.0) || floor(value) != value)
+    double magnitude = value < 0 ? -value : value; /* without libm, which the library needs for nothing else */
+    if (!(magnitude < 18446744073709551616.0))
         return false;
     to->negative = value < 0;
-    to->magnitude = (uint64_t)fabs(value);
-    return true;
+    to->magnitude = (uint64_t)magnitude;
+    return (double)to->magnitude == magnitude;
 }
 
 /* "-12", or a form of a real that is whole: "1.0", "1e3". */
@@ -305,7 +306,7 @@ static bool float_bits(reader *in, const json_t *value, bool single, scalar *to)
 
 static uint64_t zigzag(int64_t value)
 {
-    return (uint64_t)value << 1 ^ (uint64_t)(value >> 63);
+    return (uint64_t)value << 1 ^ (value < 0 ? UINT64_MAX : 0);
 }
 
 static bool read_scalar(reader *in, const msi_field_desc *field, const json_t *value, scalar *to)

@@ -151,7 +151,7 @@ static bool put_enum(writer *to, const msi_field_desc *field, int32_t number)
 
 static bool put_string(writer *to, const msi_field_desc *field, msi_view text)
 {
-    if (msi_text_check(text.data, text.size) == MSI_TEXT_NOT_UTF8)
+    if (!msi_json_is_utf8(text.data, text.size))
         return fail(to, MSGSRV_INVALID_ARGUMENT, field->name, "not UTF-8");
     return put_text(to, text.data, text.size);
 }

@@ -13,6 +13,7 @@
 #include "fuzz.h"
 #include "messages.msgsrv.h"
 #include "schema/descriptor.h"
+#include "schema/json_parse.h"
 #include "shapes.msgsrv.h"
 #include "wire/varint.h"
 
@@ -118,7 +119,23 @@ static void read_text(const char *type, const char *text, size_t size, const msg
     free(wire);
 }
 
-/* A hostile message's JSON need not be readable again: names and types may be any. */
+/* Of a hostile descriptor two fields may have one name in JSON. */
+static void check_json(const char *text, size_t size)
+{
+    json_t *value;
+    bool marked;
+    msgsrv_error error = {.code = MSGSRV_OK};
+    msgsrv_status status = msi_json_parse(text, size, &value, &marked, &error);
+    bool as_expected = strstr(error.text, "duplicate object key") || strstr(error.text, "NUL byte in object key") ||
+                       strstr(error.text, "maximum parsing depth");
+    if (status && !as_expected)
+        fprintf(stderr, "%s\n%s\n", error.text, text);
+    FUZZ_CHECK(status == MSGSRV_OK || as_expected);
+    if (!status)
+        json_decref(value);
+}
+
+/* A hostile message's JSON need not be one of that message again: names and types may be any. */
 static void use_message(const msgsrv_schema *schema, const char *type, const uint8_t *data, size_t size,
                         const msgsrv_json_options *options)
 {
@@ -126,6 +143,8 @@ static void use_message(const msgsrv_schema *schema, const char *type, const uin
     msgsrv_error error = {.code = MSGSRV_OK};
     char *text = to_json(schema, type, data, size, options, &text_size);
     void *wire = text ? to_wire(schema, type, text, text_size, options, &wire_size, &error) : NULL;
+    if (text)
+        check_json(text, text_size);
     free(text);
     free(wire);
 }

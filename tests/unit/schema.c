@@ -282,6 +282,53 @@ START_TEST(what_is_no_descriptor_is_refused)
 }
 END_TEST
 
+/* A map's entry with a key and a value of these types, and the key's name in JSON. */
+static bytes map_of(uint64_t key_type, uint64_t value_type, uint64_t value_label, const char *json_name)
+{
+    bytes file = {.size = 0}, message = {.size = 0}, field = {.size = 0}, options = {.size = 0};
+    text(&field, 1, "key");
+    number(&field, 3, 1);
+    number(&field, 5, key_type);
+    text(&field, 6, "Entry");
+    text(&field, 10, json_name);
+    text(&message, 1, "Entry");
+    inside(&message, 2, &field);
+    field.size = 0;
+    text(&field, 1, "value");
+    number(&field, 3, 2);
+    number(&field, 4, value_label);
+    number(&field, 5, value_type);
+    text(&field, 6, "Entry");
+    inside(&message, 2, &field);
+    number(&options, 7, 1);
+    inside(&message, 7, &options);
+    text(&file, 1, "map.proto");
+    inside(&file, 4, &message);
+    return file;
+}
+
+START_TEST(an_entry_of_a_map_has_a_key_and_a_value)
+{
+    setup();
+    msgsrv_error error;
+    for (uint64_t type = 1; type <= 18; type++) {
+        bool is_key = type != 1 && type != 2 && type != 10 && type != 11 && type != 12 && type != 14;
+        bytes file = map_of(type, 11, 1, "key");
+        ck_assert_int_eq(add(&file, &error), is_key ? MSGSRV_OK : MSGSRV_INVALID_ARGUMENT);
+        done();
+        setup();
+    }
+    bytes file = map_of(9, 10, 1, "key");
+    ck_assert_int_eq(add(&file, &error), MSGSRV_INVALID_ARGUMENT);
+    file = map_of(9, 5, 3, "key");
+    ck_assert_int_eq(add(&file, &error), MSGSRV_INVALID_ARGUMENT);
+    file = map_of(9, 5, 1, "\xff");
+    ck_assert_int_eq(add(&file, &error), MSGSRV_INVALID_ARGUMENT);
+    ck_assert_ptr_nonnull(strstr(error.text, "not UTF-8"));
+    done();
+}
+END_TEST
+
 START_TEST(a_name_is_declared_once)
 {
     setup();
@@ -344,4 +391,4 @@ END_TEST
 
 TS_MAIN("schema", names_are_found_in_all_their_forms, files_are_found_by_their_name_and_by_what_they_declare,
         methods_are_there_in_the_order_of_the_source, comments, described_as_source, what_is_no_descriptor_is_refused,
-        a_name_is_declared_once, messages_are_nested_up_to_a_limit)
+        an_entry_of_a_map_has_a_key_and_a_value, a_name_is_declared_once, messages_are_nested_up_to_a_limit)
