@@ -130,11 +130,12 @@ typedef struct whole {
 
 static bool integral(double value, whole *to)
 {
-    if (!(fabs(value) < 18446744073709551616.0) || floor(value) != value)
+    double size = value < 0 ? -value : value;
+    if (!(size < 18446744073709551616.0))
         return false;
     to->negative = value < 0;
-    to->magnitude = (uint64_t)fabs(value);
-    return true;
+    to->magnitude = (uint64_t)size;
+    return (double)to->magnitude == size; /* floor() is in libm, which nothing else needs */
 }
 
 /* "-12", or a form of a real that is whole: "1.0", "1e3". */
