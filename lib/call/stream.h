@@ -120,6 +120,7 @@ struct msgsrv_stream {
     bool finished;  /* this end sends no more */
     bool peer_done; /* the peer sends no more */
     bool peer_done_told;
+    bool draining_told; /* at the server */
     bool over;      /* the call has ended */
     bool close_due; /* CLOSED is to be told */
     bool closed;    /* and was */
