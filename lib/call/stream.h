@@ -122,9 +122,10 @@ struct msgsrv_stream {
     bool finished;  /* this end sends no more */
     bool peer_done; /* the peer sends no more */
     bool peer_done_told;
-    bool over;      /* the call has ended */
-    bool close_due; /* CLOSED is to be told */
-    bool closed;    /* and was */
+    bool draining_told; /* at the server */
+    bool over;          /* the call has ended */
+    bool close_due;     /* CLOSED is to be told */
+    bool closed;        /* and was */
 };
 
 /* A stream with one reference, the owner's; NULL without memory. `receives` and `sends` are NULL where nothing goes. */
