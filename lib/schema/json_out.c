@@ -615,7 +615,7 @@ static bool put_mask(writer *to, const msi_message_desc *message, msi_view data)
         for (size_t i = 0; ok && i < value.bytes.size; i++) {
             char c = (char)value.bytes.data[i];
             bool lower = c >= 'a' && c <= 'z';
-            if ((c >= 'A' && c <= 'Z') || (upper && !lower) || (uint8_t)c >= 0x80) {
+            if (c == ',' || (c >= 'A' && c <= 'Z') || (upper && !lower) || (uint8_t)c >= 0x80) {
                 ok = fail(to, MSGSRV_INVALID_ARGUMENT, message->full_name, "a path that cannot be written in JSON");
             } else if (c == '_') {
                 upper = true;

@@ -198,6 +198,7 @@ ENCODINGS = [
 ENCODING_EXCEPTIONS = [
     ("Known", "6a 00", None, "a Value without a kind: an error by struct.proto, null in Google's Python"),
     ("Known", "7a 02 0a 00", None, "an empty path of a FieldMask: it could not be told from none"),
+    ("Known", "7a 05 0a 03 61 2c 62", None, "a path with a comma would be read as two"),
     ("Known", "6a 09 11 00 00 00 00 00 00 f8 7f", None, "a Value that is not finite: an error by struct.proto; Google's Python writes NaN"),
     ("Known", "0a 0b 10 ff ff ff ff ff ff ff ff ff 01", None, "nanos below 0: not valid by timestamp.proto; Google's Python takes them"),
     ("Plain", "00 01", None, "a field of the number 0: Google's C++ stops there, with a warning"),
