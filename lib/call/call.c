@@ -134,8 +134,9 @@ static void release(msgsrv_call *call)
         free(block);
     }
     drop_children(call);
-    msgsrv_stream_unref(call->stream);
-    free(call->intercepted);
+    msi_stream_drop(call->stream);
+    if (call->is_intercepted)
+        msi_intercept_release(&call->intercepted);
     msi_metadata_clear(&call->received);
     msi_metadata_clear(&call->head);
     msi_metadata_clear(&call->trailer);
@@ -214,7 +215,7 @@ void msi_call_end(msgsrv_call *call, msgsrv_status code, const char *message)
     msi_counters *counters = &call->host->loop->counters;
     msi_uncount(&counters->calls_open, 1);
     msi_count(&counters->calls_ended[code], 1);
-    if (call->intercepted)
+    if (call->is_intercepted)
         msi_call_intercept_end(call, code, message);
     if (call->stream)
         end_stream(call, message);

@@ -29,9 +29,9 @@ msgsrv_stream *msi_stream_new(const msi_stream_owner *owner, void *of, msi_loop 
     msgsrv_stream *stream = calloc(1, sizeof *stream);
     if (!stream)
         return NULL;
-    if (receives && receives->struct_size)
-        stream->message = malloc(receives->struct_size);
-    if (receives && receives->struct_size && !stream->message) {
+    if (receives)
+        stream->message = malloc(receives->struct_size ? receives->struct_size : 1);
+    if (receives && !stream->message) {
         free(stream);
         return NULL;
     }
@@ -86,7 +86,7 @@ void msi_stream_tell(msgsrv_stream *stream, msgsrv_stream_event event, const voi
         stream->owner->changed(stream);
         return;
     }
-    (void)msgsrv_stream_ref(stream);
+    msi_stream_hold(stream);
     if (!stream->begun && event != MSGSRV_STREAM_BEGIN)
         msi_stream_tell(stream, MSGSRV_STREAM_BEGIN, NULL, NULL);
     if (!stream->over) {
@@ -97,7 +97,7 @@ void msi_stream_tell(msgsrv_stream *stream, msgsrv_stream_event event, const voi
     }
     if (stream->close_due && stream->busy == 0)
         tell_closed(stream);
-    msgsrv_stream_unref(stream);
+    msi_stream_unhold(stream);
 }
 
 void msi_stream_close_soon(msgsrv_stream *stream, bool later)
@@ -114,14 +114,14 @@ void msi_stream_close_soon(msgsrv_stream *stream, bool later)
 static void run_task(msi_task *task)
 {
     msgsrv_stream *stream = MSI_CONTAINER(task, msgsrv_stream, task);
-    (void)msgsrv_stream_ref(stream);
+    msi_stream_hold(stream);
     if (stream->close_due)
         tell_closed(stream);
     else if (!stream->begun && !stream->sync)
         msi_stream_tell(stream, MSGSRV_STREAM_BEGIN, NULL, NULL);
     if (!stream->closed)
         msi_stream_go_on(stream);
-    msgsrv_stream_unref(stream);
+    msi_stream_unhold(stream);
 }
 
 /* Sending. */
@@ -267,7 +267,7 @@ static void hand_over(msgsrv_stream *stream, msi_view body)
         stream->owner->fault(stream, status, error.text);
         return;
     }
-    (void)msgsrv_stream_ref(stream);
+    msi_stream_hold(stream);
     stream->handling = (uint32_t)body.size;
     stream->handles = true;
     msi_stream_tell(stream, MSGSRV_STREAM_MESSAGE, stream->message, NULL);
@@ -276,7 +276,7 @@ static void hand_over(msgsrv_stream *stream, msi_view body)
     stream->handles = false;
     if (handled)
         msi_stream_give_credit(stream, 1, body.size);
-    msgsrv_stream_unref(stream);
+    msi_stream_unhold(stream);
 }
 
 static void count_inbox(msgsrv_stream *stream, size_t size, bool more)
@@ -410,7 +410,7 @@ static void tell_half_close(msgsrv_stream *stream)
 
 void msi_stream_go_on(msgsrv_stream *stream)
 {
-    (void)msgsrv_stream_ref(stream);
+    msi_stream_hold(stream);
     while (may_tell(stream) && msi_stream_has_input(stream)) {
         msi_stream_item *item = take_item(stream);
         hand_over(stream, (msi_view){item->data, item->size});
@@ -421,7 +421,7 @@ void msi_stream_go_on(msgsrv_stream *stream)
         if (!stream->over && stream->owner->changed)
             stream->owner->changed(stream);
     }
-    msgsrv_stream_unref(stream);
+    msi_stream_unhold(stream);
 }
 
 void msi_stream_half_closed(msgsrv_stream *stream)

@@ -151,7 +151,7 @@ static bool put_enum(writer *to, const msi_field_desc *field, int32_t number)
 
 static bool put_string(writer *to, const msi_field_desc *field, msi_view text)
 {
-    if (msi_text_check(text.data, text.size) == MSI_TEXT_NOT_UTF8)
+    if (!msi_json_is_utf8(text.data, text.size))
         return fail(to, MSGSRV_INVALID_ARGUMENT, field->name, "not UTF-8");
     return put_text(to, text.data, text.size);
 }
@@ -197,9 +197,21 @@ static bool put_value(writer *to, const msi_field_desc *field, const msi_wire_fi
     return put_message(to, type, value->bytes);
 }
 
+/* Of 32 bits only those count, however long the varint is. */
 static bool is_zero(const msi_field_desc *field, const msi_wire_field *value)
 {
-    return field->type == MSI_TYPE_STRING || field->type == MSI_TYPE_BYTES ? value->bytes.size == 0 : value->value == 0;
+    switch (field->type) {
+    case MSI_TYPE_STRING:
+    case MSI_TYPE_BYTES:
+        return value->bytes.size == 0;
+    case MSI_TYPE_INT32:
+    case MSI_TYPE_UINT32:
+    case MSI_TYPE_SINT32:
+    case MSI_TYPE_ENUM:
+        return (uint32_t)value->value == 0;
+    default:
+        return value->value == 0;
+    }
 }
 
 /* The wire type of a single value. */
@@ -372,6 +384,7 @@ static bool put_repeated(writer *to, const msi_field_desc *field, const found *l
 typedef struct entry {
     char *key; /* as JSON, quotes included; NULL-terminated, on the heap */
     msi_wire_field value;
+    msi_buf merged; /* where the value is a message that came several times */
     size_t order;
 } entry;
 
@@ -400,6 +413,21 @@ static char *key_text(writer *to, const msi_field_desc *field, const msi_wire_fi
     return text;
 }
 
+/* A further value of one entry: of a message, what comes is added to what is there. */
+static bool set_value(writer *to, const msi_field_desc *field, const msi_wire_field *value, entry *into)
+{
+    const msi_view before = into->value.bytes;
+    bool merge = field->type == MSI_TYPE_MESSAGE && before.size > 0;
+    into->value = *value;
+    if (!merge)
+        return true;
+    if ((into->merged.len == 0 && !msi_buf_append(&into->merged, before.data, before.size)) ||
+        (value->bytes.size && !msi_buf_append(&into->merged, value->bytes.data, value->bytes.size)))
+        return no_memory(to);
+    into->value.bytes = (msi_view){into->merged.data, into->merged.len};
+    return true;
+}
+
 static bool read_entry(writer *to, const msi_message_desc *type, msi_view data, entry *into)
 {
     const msi_field_desc *key_field = msi_message_field(type, 1);
@@ -415,8 +443,8 @@ static bool read_entry(writer *to, const msi_message_desc *type, msi_view data, 
             return fail(to, MSGSRV_INVALID_ARGUMENT, type->full_name, "does not decode");
         if (field.number == 1 && field.type == wire_type(key_field))
             key = field;
-        else if (field.number == 2 && field.type == wire_type(value_field))
-            into->value = field;
+        else if (field.number == 2 && field.type == wire_type(value_field) && !set_value(to, value_field, &field, into))
+            return false;
     }
     into->key = key_text(to, key_field, &key);
     return into->key != NULL;
@@ -449,8 +477,10 @@ static bool put_map(writer *to, const msi_message_desc *type, const found *list,
         qsort(entries, count, sizeof *entries, compare_entries);
         ok = put_entries(to, type, entries, count);
     }
-    for (size_t i = 0; i < count && entries; i++)
+    for (size_t i = 0; i < count && entries; i++) {
         free(entries[i].key);
+        msi_buf_release(&entries[i].merged);
+    }
     free(entries);
     return ok;
 }
@@ -595,31 +625,44 @@ static bool put_mask(writer *to, const msi_message_desc *message, msi_view data)
                 ok = msi_buf_append(&text, &c, 1) || no_memory(to);
             }
         }
-        if (ok && upper)
-            ok = fail(to, MSGSRV_INVALID_ARGUMENT, message->full_name, "a path that ends in '_'");
+        if (ok && (upper || value.bytes.size == 0))
+            ok = fail(to, MSGSRV_INVALID_ARGUMENT, message->full_name, "a path that is empty or ends in '_'");
     }
     ok = ok && put_text(to, text.data ? text.data : (const uint8_t *)"", text.len);
     msi_buf_release(&text);
     return ok;
 }
 
-/* google.protobuf.Value: one of its six kinds. */
-static bool put_any_value(writer *to, const msi_message_desc *message, msi_view data)
+/* google.protobuf.Value: one of its six kinds, which are a oneof; null and what is not a finite number are not as elsewhere. */
+static bool put_kind(writer *to, const msi_message_desc *message, const found *list, size_t count)
 {
-    msi_wire_field values[7];
-    uint32_t which;
-    if (!read_numbers(to, message, data, values, &which))
-        return false;
-    if (which == 0)
-        return fail(to, MSGSRV_INVALID_ARGUMENT, message->full_name, "no kind of value is set");
-    const msi_field_desc *field = msi_message_field(message, which);
-    if (which == 2) {
+    const msi_field_desc *field = list[count - 1].field;
+    if (field->number == 1)
+        return put(to, "null");
+    if (field->number == 2) {
         double number;
-        memcpy(&number, &values[2].value, sizeof number);
+        memcpy(&number, &list[count - 1].value.value, sizeof number);
         if (number - number != 0)
             return fail(to, MSGSRV_INVALID_ARGUMENT, message->full_name, "a number that is not finite");
     }
-    return which == 1 ? put(to, "null") : put_value(to, field, &values[which]);
+    return put_single(to, field, list, count);
+}
+
+static bool put_any_value(writer *to, const msi_message_desc *message, msi_view data)
+{
+    fields all = {0};
+    bool ok = find_fields(to, message, data, &all);
+    if (ok)
+        keep_last_of_oneofs(&all);
+    if (ok && all.count == 0)
+        ok = fail(to, MSGSRV_INVALID_ARGUMENT, message->full_name, "no kind of value is set");
+    size_t count = 1; /* of the kind that came last */
+    while (ok && count < all.count && all.list[all.count - 1 - count].field == all.list[all.count - 1].field)
+        count++;
+    ok = ok && put_kind(to, message, &all.list[all.count - count], count);
+    free(all.list);
+    msi_buf_release(&all.unknown);
+    return ok;
 }
 
 /* The only field of Struct, ListValue and the wrappers. */

@@ -136,5 +136,4 @@ START_TEST(an_interceptor_cancels_those_that_wait_when_a_connection_fails)
 END_TEST
 
 TS_MAIN("wire_client_reentry", an_interceptor_cancels_the_others_at_a_go_away,
-        an_interceptor_frees_the_client_at_a_go_away,
-        an_interceptor_cancels_those_that_wait_when_a_connection_fails)
+        an_interceptor_frees_the_client_at_a_go_away, an_interceptor_cancels_those_that_wait_when_a_connection_fails)
