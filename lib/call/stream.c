@@ -105,6 +105,7 @@ void msi_stream_close_soon(msgsrv_stream *stream, bool later)
     if (stream->closed)
         return;
     stream->close_due = true;
+    later = later || stream->loop->in_api; /* of another stream of the connection, say, which sending has closed */
     if (stream->loop->freeing || (stream->busy == 0 && !later))
         tell_closed(stream);
     else if (stream->busy == 0)

@@ -12,6 +12,7 @@ bool msi_stream_enter(msgsrv_stream *stream, msi_stream_bracket *bracket)
     *bracket = (msi_stream_bracket){.opened = false};
     if (msi_loop_current == stream->loop) {
         msi_stream_hold(stream);
+        stream->loop->in_api++;
         return true;
     }
     /* A loop of the library's own runs on another thread, and this stream may not even be looked at. */
@@ -20,12 +21,14 @@ bool msi_stream_enter(msgsrv_stream *stream, msi_stream_bracket *bracket)
     bracket->opened = true;
     if (!stream->owner->enter(stream, bracket))
         return false;
+    stream->loop->in_api++;
     (void)msgsrv_stream_ref(stream); /* no hold: once the bracket is closed, another thread may drive the loop */
     return true;
 }
 
 void msi_stream_leave(msgsrv_stream *stream, msi_stream_bracket *bracket)
 {
+    stream->loop->in_api--;
     if (!bracket->opened) {
         msi_stream_unhold(stream);
         return;

@@ -34,6 +34,7 @@ typedef struct msi_loop {
     bool tick_active; /* the tick timer is set */
     bool work_left;   /* the owner's: before_leave has more to do */
     bool in_read;     /* the receive buffer is in use */
+    unsigned in_api;  /* functions of the program's that are at work on a stream: nothing is told inside them */
     bool freeing;     /* the owner is being freed inside a callback: what ends is told at once */
     unsigned turn;    /* counts outermost brackets */
     msi_mailbox *mailbox;
