@@ -5,7 +5,7 @@
  *
  * `begin` sees a call before its handler (at a client, before anything is sent) and may end it; `end` sees how it ended, in the opposite
  * order, for each interceptor whose `begin` was called, exactly once. Of one call both run on the loop's thread, but that a client's
- * `begin` runs on the thread that makes the call.
+ * `begin` runs on the thread that makes the call. A client is not freed inside its own `begin`.
  */
 #ifndef MSGSRV_INTERCEPTOR_H
 #define MSGSRV_INTERCEPTOR_H

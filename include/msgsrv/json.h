@@ -2,6 +2,7 @@
 /**
  * @file
  * Messages of a known descriptor between wire bytes and JSON, by the proto3 JSON mapping (https://protobuf.dev/programming-guides/json/).
+ * What is not supported: groups (they do not decode), and names of members with a NUL inside when JSON is read.
  * Any thread, on a schema that is not being changed.
  */
 #ifndef MSGSRV_JSON_H

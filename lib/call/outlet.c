@@ -7,40 +7,37 @@
 #include "call/stream.h"
 
 /* Bytes of the stream that may still wait: never less than there are, and at most twice as many. */
-static size_t waits(msi_outlet_share *share, uint64_t sent)
+static size_t waits(const msi_outlet_share *share, uint64_t sent)
 {
-    if (sent >= share->newer_end) {
-        share->older = share->newer = 0;
-    } else if (sent >= share->older_end) {
-        share->older = share->newer;
-        share->older_end = share->newer_end;
-        share->newer = 0;
-    }
-    return share->older + share->newer;
+    if (sent >= share->newer_end)
+        return 0;
+    return sent >= share->older_end ? share->newer : share->older + share->newer;
 }
 
-static bool share_is_used(const msi_outlet *outlet, msi_outlet_share *share)
+/* Whether it is the stream's turn, and there is something left of it. */
+static bool has_turn(const msi_outlet *outlet, const msgsrv_stream *stream)
 {
-    const msi_loop *loop = outlet->conn->loop;
-    if (share->turn != loop->turn) {
-        share->turn = loop->turn;
-        share->turn_bytes = 0;
-    }
-    return share->turn_bytes >= MSI_STREAM_QUANTUM;
+    const msi_outlet_share *share = &stream->share;
+    bool used = share->turn == outlet->conn->loop->turn && share->turn_bytes >= MSI_STREAM_QUANTUM;
+    return !used && (outlet->turn == stream || TAILQ_EMPTY(&outlet->line));
 }
 
 /* Whether there is room for more output; `full` and `most` are the marks to stay below. */
-static bool below(msi_outlet *outlet, msgsrv_stream *stream, size_t full, size_t most)
+static bool below(const msi_outlet *outlet, const msgsrv_stream *stream, size_t full, size_t most)
 {
     return msi_conn_backlog(outlet->conn) < full && waits(&stream->share, outlet->conn->sent) < most;
+}
+
+bool msi_outlet_has_room(const msi_outlet *outlet, const msgsrv_stream *stream)
+{
+    return has_turn(outlet, stream) &&
+           below(outlet, stream, outlet->conn->limits->max_output, outlet->max_stream_output);
 }
 
 bool msi_outlet_room(msi_outlet *outlet, msgsrv_stream *stream)
 {
     msi_conn *conn = outlet->conn;
-    if (share_is_used(outlet, &stream->share))
-        return false;
-    if (outlet->turn != stream && !TAILQ_EMPTY(&outlet->line))
+    if (!has_turn(outlet, stream))
         return false;
     if (below(outlet, stream, conn->limits->max_output, outlet->max_stream_output))
         return true;
@@ -60,8 +57,14 @@ void msi_outlet_sent(msi_outlet *outlet, msgsrv_stream *stream, size_t size)
     uint64_t written = msi_conn_written(conn);
     if (waits(share, conn->sent) == 0) {
         share->older = size;
+        share->newer = 0;
         share->older_end = share->newer_end = written;
     } else {
+        if (conn->sent >= share->older_end) {
+            share->older = share->newer;
+            share->older_end = share->newer_end;
+            share->newer = 0;
+        }
         share->newer += size;
         share->newer_end = written;
     }

@@ -42,6 +42,9 @@ void msi_outlet_release(msi_outlet *outlet);
 /* Whether a stream may send now; sends first what can be sent. */
 bool msi_outlet_room(msi_outlet *outlet, struct msgsrv_stream *stream);
 
+/* The same as things are, without sending anything. */
+bool msi_outlet_has_room(const msi_outlet *outlet, const struct msgsrv_stream *stream);
+
 /* It has sent so many bytes of output. */
 void msi_outlet_sent(msi_outlet *outlet, struct msgsrv_stream *stream, size_t size);
 

@@ -131,6 +131,10 @@ void msi_stream_attach(msgsrv_stream *stream, msi_outlet *outlet, uint64_t id)
 {
     stream->outlet = outlet;
     stream->id = id;
+    if (stream->sent == 0) { /* what another server may have granted before is not this one's */
+        stream->send.items = MSI_STREAM_ITEMS;
+        stream->send.bytes = MSI_STREAM_BYTES;
+    }
     outlet->unread += stream->inbox_bytes;
     if (stream->waits != MSI_WAITS_CONNECTION)
         return;

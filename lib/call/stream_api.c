@@ -124,10 +124,8 @@ bool msgsrv_stream_can_send(const msgsrv_stream *stream)
 {
     if (!stream->send.type || stream->over || stream->finished || stream->waits != MSI_WAITS_NOT || !stream->outlet)
         return false;
-    const msi_outlet *outlet = stream->outlet;
-    bool in_turn = TAILQ_EMPTY(&outlet->line) || outlet->turn == stream;
-    return in_turn && msi_conn_open(outlet->conn) && stream->send.items > 0 && stream->send.bytes > 0 &&
-           msi_conn_backlog(outlet->conn) < outlet->conn->limits->max_output;
+    return msi_conn_open(stream->outlet->conn) && stream->send.items > 0 && stream->send.bytes > 0 &&
+           msi_outlet_has_room(stream->outlet, stream);
 }
 
 void msgsrv_stream_pause(msgsrv_stream *stream)

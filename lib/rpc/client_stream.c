@@ -342,6 +342,10 @@ static progress try_write(msi_client_entry *entry, msi_stream_op *op)
         return DONE;
     }
     op->status = msi_stream_send(op->stream, op->sent, &op->error);
+    if (op->status == MSGSRV_FAILED_PRECONDITION && entry->ended && entry->error.code != MSGSRV_OK) {
+        op->error = entry->error; /* the connection was lost while it was written */
+        op->status = entry->error.code;
+    }
     return op->status == MSGSRV_AGAIN ? WAITS : DONE;
 }
 
