@@ -77,5 +77,11 @@ char *field_text(const struct field *field)
     size_t size = field->bytes.size;
     if (size > 0 && memchr(field->bytes.data, '\0', size))
         return NULL;
-    return size > 0 ? strndup((const char *)field->bytes.data, size) : strdup("");
+    char *text = malloc(size + 1);
+    if (text) {
+        if (size > 0)
+            memcpy(text, field->bytes.data, size);
+        text[size] = '\0';
+    }
+    return text;
 }

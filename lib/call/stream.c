@@ -141,7 +141,10 @@ void msi_stream_detach(msgsrv_stream *stream)
     msi_outlet *outlet = stream->outlet;
     if (!outlet)
         return;
+    bool waited = stream->waits != MSI_WAITS_NOT;
     msi_outlet_leave(outlet, stream);
+    if (waited)
+        stream->waits = MSI_WAITS_CONNECTION; /* the promised WRITABLE comes on the next one, if there is one */
     outlet->unread -= stream->inbox_bytes;
     stream->outlet = NULL;
 }

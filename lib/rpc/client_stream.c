@@ -72,7 +72,16 @@ static void fail(msgsrv_stream *stream, msgsrv_status code, const char *text)
 /* What the server sent does not fit: its mistake, not the caller's. */
 static void fault(msgsrv_stream *stream, msgsrv_status code, const char *text)
 {
-    fail(stream, code == MSGSRV_INVALID_ARGUMENT ? MSGSRV_INTERNAL : code, text);
+    msi_client_entry *entry = entry_of(stream);
+    code = code == MSGSRV_INVALID_ARGUMENT ? MSGSRV_INTERNAL : code;
+    if (!entry || !entry->ended || entry->events) {
+        fail(stream, code, text);
+        return;
+    }
+    /* A synchronous stream that is read behind its end: what cannot be read, and what comes behind it, is not passed over in silence. */
+    if (entry->error.code == MSGSRV_OK)
+        msi_error_set(&entry->error, code, false, text, strlen(text));
+    msi_stream_discard(stream);
 }
 
 static void finish(msgsrv_stream *stream)

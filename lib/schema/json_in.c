@@ -286,7 +286,7 @@ static uint64_t zigzag(int64_t value)
 
 static bool read_scalar(reader *in, const msi_field_desc *field, const json_t *value, scalar *to)
 {
-    int64_t whole = 0;
+    int64_t value64 = 0;
     bool ok = true;
     switch (field->type) {
     case MSI_TYPE_DOUBLE:
@@ -295,14 +295,14 @@ static bool read_scalar(reader *in, const msi_field_desc *field, const json_t *v
     case MSI_TYPE_INT64:
     case MSI_TYPE_SFIXED64:
     case MSI_TYPE_SINT64:
-        ok = signed_of(in, value, 64, &whole);
-        to->bits = field->type == MSI_TYPE_SINT64 ? zigzag(whole) : (uint64_t)whole;
+        ok = signed_of(in, value, 64, &value64);
+        to->bits = field->type == MSI_TYPE_SINT64 ? zigzag(value64) : (uint64_t)value64;
         return ok;
     case MSI_TYPE_INT32:
     case MSI_TYPE_SFIXED32:
     case MSI_TYPE_SINT32:
-        ok = signed_of(in, value, 32, &whole);
-        to->bits = field->type == MSI_TYPE_SINT32 ? zigzag(whole) : (uint64_t)whole;
+        ok = signed_of(in, value, 32, &value64);
+        to->bits = field->type == MSI_TYPE_SINT32 ? zigzag(value64) : (uint64_t)value64;
         return ok;
     case MSI_TYPE_UINT64:
     case MSI_TYPE_FIXED64:
@@ -314,8 +314,8 @@ static bool read_scalar(reader *in, const msi_field_desc *field, const json_t *v
         to->bits = json_is_true(value);
         return json_is_boolean(value) || mismatch(in, value, "true or false");
     case MSI_TYPE_ENUM:
-        ok = enum_of(in, field, value, &whole, &to->skip);
-        to->bits = (uint64_t)whole;
+        ok = enum_of(in, field, value, &value64, &to->skip);
+        to->bits = (uint64_t)value64;
         return ok;
     case MSI_TYPE_STRING:
         to->text = json_string_value(value);

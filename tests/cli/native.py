@@ -70,8 +70,8 @@ def end(call, code=0, text="", body=None, metadata=()):
 def native_server(methods, seen=None):
     """
     Serves methods of a dict: path to what is called with each message's bytes. What that returns is sent back: bytes as a response,
-    (code, text) as the end of the call; a function makes the frames for a call's id. Of a unary call, bytes are the response. All
-    other methods are UNIMPLEMENTED. The path and the metadata of each call are appended to `seen`.
+    (code, text) as the end of the call; a function makes the frames for a call's id. Where the client sends one message, bytes end the
+    call. All other methods are UNIMPLEMENTED. The path and the metadata of each call are appended to `seen`.
     """
     def answer(connection):
         paths = {}

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import unittest
 
-from native import end, head, native_server
+from native import end, head, item, native_server
 from programs import CLIENT, ENVIRONMENT, GUARD, TestCase, client, conversation, field, run, server
 
 IO = 74
@@ -238,8 +238,9 @@ class Headers(TestCase):
 
     def test_a_response_that_does_not_decode(self):
         with self.serve(lambda body: b"\xff", []) as url:
-            self.check_match(client(url, "call", "Once"), 3, "", r"msgsrv-client: Once: INVALID_ARGUMENT: .+\n")
-            self.check_match(client(url, "call", "Many"), 3, "", r"msgsrv-client: Many: INVALID_ARGUMENT: .+\n")
+            self.check_match(client(url, "call", "a.S/Once"), 3, "", r"msgsrv-client: Once: INVALID_ARGUMENT: .+\n")
+        with self.serve(lambda body: lambda call: item(call, b"") + item(call, b"\xff"), []) as url:
+            self.check_match(client(url, "call", "a.S/Many"), 3, r"\{\}\n", r"msgsrv-client: Many: INVALID_ARGUMENT: .+\n")
 
 
 if __name__ == "__main__":

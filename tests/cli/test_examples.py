@@ -55,6 +55,11 @@ class Servers(TestCase):
         self.assertRegex(result.out, r"\A\d+ sums, and the clock went on\n\Z")
 
 
+class Both(TestCase):
+    def test_streams(self):
+        self.check(run(example("streams")), 0, "500500\n")
+
+
 class Clients(TestCase):
     def test_without_a_server(self):
         with refusing_url() as url:

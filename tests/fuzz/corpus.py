@@ -52,6 +52,21 @@ def echo(number, text, more=b""):
     return call(number, "/messages.Demo/Echo", field(1, text), more)
 
 
+def stream(number, method, more=b""):
+    """A Call whose requests are Items."""
+    return field(CALL, uint(1, number) + field(2, "/messages.Demo/" + method) + uint(6, 1) + more)
+
+
+def item(number, body):
+    """An Item."""
+    return field(ITEM, uint(1, number) + field(15, body))
+
+
+def end(number):
+    """A client's End."""
+    return field(END, uint(1, number))
+
+
 def plain_echo(text):
     """A plain echo_message."""
     return field(PLAIN_ECHO, field(1, text))
@@ -96,6 +111,24 @@ STREAMS = {
     "call_length_2g": b"\x82\x01\x80\x80\x80\x80\x08",
     "call_cut_off": call(1)[:-3],
     "method_not_utf8": call(1, b"/\xc3\x28"),
+    "stream_down": call(1, "/messages.Demo/Count", uint(2, 5)),
+    "stream_down_credit": call(1, "/messages.Demo/Count", uint(2, 300), uint(5, 2) + uint(7, 9)) +
+                          field(CREDIT, uint(1, 1) + uint(2, 10) + uint(3, 100)) * 3 + field(CANCEL, uint(1, 1)),
+    "stream_down_large": call(1, "/messages.Demo/Count", uint(2, 9000), uint(5, 100000) + uint(7, 100000)),
+    "stream_down_none": call(1, "/messages.Demo/Count", uint(2, 3), uint(5, 0) + uint(7, 0)),
+    "stream_up": stream(1, "Sum") + item(1, uint(1, 5)) * 3 + end(1),
+    "stream_up_paused": stream(1, "Sum") + item(1, uint(1, -1)) + item(1, uint(1, 7)) * 70 + end(1),
+    "stream_up_fails": stream(1, "Sum") + item(1, uint(1, 13)) + item(1, uint(1, 5)) + end(1),
+    "stream_up_bad": stream(1, "Sum") + item(1, b"\x08\xff") + end(1) + end(1),
+    "stream_after_end": stream(1, "Sum") + end(1) + item(1, uint(1, 1)) + stream(2, "Chat") + end(2) + end(2),
+    "stream_both": stream(1, "Chat", uint(5, 3)) + item(1, field(1, "hello")) + item(1, field(1, "you")) * 2 + end(1),
+    "stream_both_cancel": stream(1, "Chat") + item(1, field(1, "hello")) * 2 + field(CANCEL, uint(1, 1)) + call(2),
+    "stream_both_stuck": stream(1, "Chat", uint(5, 1)) + item(1, field(1, "x" * 300)) * 9,
+    "stream_over_limit": stream(1, "Sum") + item(1, "x" * 30000) + call(2),
+    "stream_flags": stream(1, "Count") + call(2, "/messages.Demo/Sum") + call(3, "/messages.Demo/Chat"),
+    "stream_health": call(1, "/grpc.health.v1.Health/Watch", b"") + call(2, "/msgsrv.info.v1.Info/GetInfo", b""),
+    "stream_reflection": field(CALL, uint(1, 1) + field(2, "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo") +
+                               uint(6, 1)) + item(1, field(7, "*")) + item(1, field(4, "messages.Demo")) + end(1),
     "item_not_open": field(ITEM, uint(1, 7) + field(15, "item")),
     "end_full": field(END, uint(1, 7) + uint(2, 5) + field(3, "text") + metadata("key", "value") + field(15, "body")),
     "end_empty": field(END, b""),
@@ -168,7 +201,8 @@ def seeds():
     for name, stream in STREAMS.items():
         yield f"frame/{name}", stream
         yield f"server/{name}", b"\0" + stream
-    for name in ("mixed", "calls", "call_skipped", "plain_waiting", "call_held"):
+    for name in ("mixed", "calls", "call_skipped", "plain_waiting", "call_held", "stream_up", "stream_both",
+                 "stream_down_credit"):
         yield f"server/{name}_in_sevens", b"\3" + STREAMS[name]
         yield f"server/{name}_closed", b"\x09" + STREAMS[name]
     for name, (kind, body) in BODIES.items():

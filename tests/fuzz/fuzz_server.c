@@ -57,6 +57,59 @@ static msgsrv_status add(msgsrv_call *call, const messages_AddRequest *request, 
     return MSGSRV_OK;
 }
 
+/* Streams: as many numbers as were asked for; a sum; a text back for each. A negative number or a text that begins with 'h' pauses. */
+static msgsrv_status pump(messages_Demo_Count_server call)
+{
+    messages_CountReply reply = {.number = (int32_t)(intptr_t)msgsrv_stream_data(call.stream)};
+    while (reply.number > 0) {
+        msgsrv_status status = messages_Demo_Count_server_send(call, &reply, NULL);
+        if (status)
+            return status;
+        reply.number--;
+        msgsrv_stream_set_data(call.stream, (void *)(intptr_t)reply.number);
+    }
+    return msgsrv_stream_finish(call.stream);
+}
+
+static msgsrv_status count(messages_Demo_Count_server call, const messages_CountRequest *request, void *ctx)
+{
+    (void)ctx;
+    msgsrv_stream_set_data(call.stream, (void *)(intptr_t)(request->last & 0xffff));
+    return pump(call);
+}
+
+static msgsrv_status count_on(messages_Demo_Count_server call, void *ctx)
+{
+    (void)ctx;
+    return pump(call);
+}
+
+static msgsrv_status sum(messages_Demo_Sum_server call, const messages_SumRequest *request, void *ctx)
+{
+    (void)ctx;
+    if (request->value < 0)
+        msgsrv_stream_pause(call.stream);
+    if (request->value == 7)
+        (void)msgsrv_stream_keep(call.stream);
+    return request->value == 13 ? MSGSRV_OUT_OF_RANGE : MSGSRV_OK;
+}
+
+static msgsrv_status summed(messages_Demo_Sum_server call, messages_SumReply *response, void *ctx)
+{
+    (void)call;
+    (void)ctx;
+    response->sum = 1;
+    return MSGSRV_OK;
+}
+
+static msgsrv_status chat(messages_Demo_Chat_server call, const messages_EchoMessage *message, void *ctx)
+{
+    (void)ctx;
+    if (message->text && message->text[0] == 'h')
+        msgsrv_stream_wake_after(call.stream, 1);
+    return messages_Demo_Chat_server_send(call, message, NULL);
+}
+
 static void must(msgsrv_status status, const msgsrv_error *error)
 {
     if (status != MSGSRV_OK)
@@ -73,7 +126,11 @@ static void stop(void)
 /* Once for the process. Times are short, so that an input that waits for one is over soon. */
 static void start(void)
 {
-    static const messages_Demo_service demo = {.Echo = echo, .Add = add};
+    static const messages_Demo_service demo = {.Echo = echo,
+                                               .Add = add,
+                                               .Count = {.begin = count, .writable = count_on},
+                                               .Sum = {.message = sum, .half_close = summed},
+                                               .Chat = {.message = chat}};
     msgsrv_error error = {.code = MSGSRV_OK};
     msgsrv_server_options options = {
         .size = sizeof(options),
@@ -88,6 +145,7 @@ static void start(void)
         .plain_max_calls = 4,
         .plain_max_bytes = 1024,
         .plain_timeout_ms = 20,
+        .max_unread = 4096,
     };
     char url[64];
 

@@ -32,6 +32,10 @@ static size_t take_field(ts_frame *frame, const unsigned char *at, size_t left)
     } else if (tag >> 3 == 1) {
         frame->id = value;
         frame->has_id = true;
+    } else if (frame->number == TS_CREDIT && tag >> 3 == 2) {
+        frame->items = (uint32_t)value;
+    } else if (frame->number == TS_CREDIT && tag >> 3 == 3) {
+        frame->bytes = (uint32_t)value;
     } else if (tag >> 3 == 3) {
         frame->items = (uint32_t)value;
     }

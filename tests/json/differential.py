@@ -1,0 +1,499 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Our JSON mapping against Google's json_format.
+
+    differential.py JSON_PIPE PROTOC [ROUNDS [FIRST_SEED]]
+
+Random messages of kinds.proto, with fixed seeds, go both ways; tables of texts say what both refuse and both accept, and
+EXCEPTIONS where we mean to differ.
+"""
+import base64
+import json
+import math
+import pathlib
+import random
+import struct
+import subprocess
+import sys
+import tempfile
+
+from google.protobuf import descriptor_pb2, descriptor_pool, json_format, message_factory
+from google.protobuf.descriptor import FieldDescriptor as F
+
+HERE = pathlib.Path(__file__).resolve().parent
+TYPES = ("Plain", "Optional", "Repeated", "Unpacked", "Choice", "Maps", "Known", "Names", "Everything")
+FLOAT_MAX = struct.unpack("<f", b"\xff\xff\x7f\x7f")[0]
+
+# Texts that both refuse.
+REFUSED = [
+    ("Plain", text) for text in (
+        "", "{", "[]", "1", "null", '"x"', "{,}", '{"aInt32": 1,}', '{"aInt32" 1}', "{} {}", "{'aInt32': 1}",
+        '{"aInt32": 1, "aInt32": 2}', '{"aInt32": 1, "a_int32": 2}', '{"nobody": 1}', '{"aInt32": 01}',
+        '{"aInt32": 1.5}', '{"aInt32": "1.5"}', '{"aInt32": 2147483648}', '{"aInt32": -2147483649}', '{"aInt32": "x"}',
+        '{"aInt32": ""}', '{"aInt32": "0x10"}', '{"aInt32": []}', '{"aInt32": {}}',
+        '{"aInt32": "1 "}', '{"aInt32": " 1"}', '{"aInt32": 1e10}', '{"aUint32": -1}', '{"aUint32": 4294967296}',
+        '{"aInt64": "9223372036854775808"}', '{"aInt64": 9223372036854775808}', '{"aUint64": "18446744073709551616"}',
+        '{"aUint64": "-1"}', '{"aUint64": 18446744073709551616}', '{"aInt64": 1e19}', '{"aInt64": 1e400}',
+        '{"aFixed32": 4294967296}', '{"aSfixed32": 2147483648}', '{"aSint32": 2147483648}',
+        '{"aDouble": "x"}', '{"aDouble": ""}', '{"aDouble": {}}', '{"aDouble": 1e400}',
+        '{"aFloat": 1e39}', '{"aFloat": -1e39}', '{"aFloat": "1e39"}', '{"aDouble": NaN}', '{"aDouble": Infinity}',
+        '{"aDouble": 1.}', '{"aDouble": .5}', '{"aDouble": +1}',
+        '{"aBool": 1}', '{"aBool": "true"}', '{"aBool": 0}', '{"aBool": "false"}', '{"aString": 1}', '{"aString": true}',
+        '{"aString": []}', '{"aString": {}}', '{"aBytes": "A"}', '{"aBytes": 1}',
+        '{"aColour": "BLUE"}', '{"aColour": "red"}', '{"aColour": 1.5}', '{"aColour": {}}',
+        '{"aColour": 2147483648}', '{"aInner": []}', '{"aInner": 1}', '{"aInner": "x"}', '{"aInner": {"x": 1}}',
+        '{"aInner": {"child": {"size": "HUGE"}}}', '{"aString": "\x01"}', '{"aString": "\\x"}',
+        '{"aString": "\\ud800"}', '{"aString": "\\udc00"}', '{"aString": "\\ud800\\ud800"}',
+    )
+] + [
+    ("Repeated", text) for text in (
+        '{"aInt32": 1}', '{"aInt32": {}}', '{"aInt32": [1, "x"]}', '{"aInt32": [null]}', '{"aString": [null]}',
+        '{"aInner": [null]}', '{"aInt32": [[1]]}', '{"aInner": {}}', '{"aBool": [true, "x"]}',
+    )
+] + [
+    ("Choice", '{"aInt32": 1, "aString": "x"}'), ("Choice", '{"aInt32": 1, "aInner": {}}'),
+    ("Maps", '{"byInt32": []}'), ("Maps", '{"byInt32": {"x": "y"}}'), ("Maps", '{"byInt32": {"1": null}}'),
+    ("Maps", '{"byInt32": {"1.5": "y"}}'), ("Maps", '{"byInt32": {"2147483648": "y"}}'), ("Maps", '{"byBool": {"1": "y"}}'),
+    ("Maps", '{"byBool": {"True": "y"}}'), ("Maps", '{"byUint32": {"-1": "y"}}'), ("Maps", '{"byInt32": {"": "y"}}'),
+    ("Maps", '{"toInt32": {"a": "x"}}'), ("Maps", '{"toInner": {"a": 1}}'), ("Maps", '{"toInner": {"a": null}}'),
+    ("Maps", '{"byString": {"a": "1", "a": "2"}}'),
+] + [
+    ("Known", '{"aTimestamp": %s}' % text) for text in (
+        '1', '""', '"x"', '"2026-01-31"', '"2026-01-31T12:00:00"', '"2026-13-31T12:00:00Z"', '"2026-02-29T12:00:00Z"',
+        '"2026-01-31T24:00:00Z"', '"2026-01-31T12:60:00Z"', '"0000-01-01T00:00:00Z"', '"10000-01-01T00:00:00Z"',
+        '"2026-01-31T12:00:00.0123456789Z"', '"2026-01-31t12:00:00Z"', '"2026-01-31 12:00:00Z"', '"2026-01-31T12:00:00+0100"',
+        '"2026-01-31T12:00:00ZZ"', '{}', '[]',
+    )
+] + [
+    ("Known", '{"aDuration": %s}' % text) for text in (
+        '1', '""', '"s"', '"1"', '"1.5"', '"1x"', '"315576000001s"', '"-315576000001s"', '"1.0000000001s"', '"1 s"', '{}',
+    )
+] + [
+    ("Known", '{"aFieldmask": 1}'), ("Known", '{"aFieldmask": {}}'), ("Known", '{"aStruct": 1}'), ("Known", '{"aStruct": []}'),
+    ("Known", '{"aListvalue": {}}'), ("Known", '{"aListvalue": 1}'), ("Known", '{"aInt32value": "x"}'),
+    ("Known", '{"aInt32value": {}}'), ("Known", '{"aBoolvalue": 1}'), ("Known", '{"aStringvalue": 1}'),
+    ("Known", '{"aInt32value": {"value": 1}}'), ("Known", '{"listInt32value": [null]}'), ("Known", '{"listTimestamp": [null]}'),
+    ("Known", '{"aAny": 1}'), ("Known", '{"aAny": {"value": 1}}'), ("Known", '{"aAny": {"@type": "type.googleapis.com/x.Y"}}'),
+    ("Known", '{"aAny": {"@type": "type.googleapis.com/kinds.Inner", "x": 1}}'),
+    ("Known", '{"aAny": {"@type": "type.googleapis.com/google.protobuf.Duration"}}'),
+    ("Known", '{"aAny": {"@type": "type.googleapis.com/google.protobuf.Duration", "value": "x"}}'),
+    ("Known", '{"aEmpty": {"x": 1}}'), ("Known", '{"aEmpty": 1}'), ("Known", '{"aEmpty": []}'),
+    ("Known", '{"nullValue": "x"}'), ("Names", '{"snakecasename": 1}'), ("Names", '{"CamelCase": 1}'),
+]
+
+# Odd texts that both accept, and read as the same.
+ACCEPTED = [
+    ("Plain", text) for text in (
+        "{}", " {\t}\r\n", '{"aInt32": 1.0}', '{"aInt32": "1"}', '{"aInt32": 1e3}', '{"aInt32": -0}',
+        '{"aInt32": 2147483647}', '{"aInt32": "-2147483648"}', '{"aInt64": "9223372036854775807"}',
+        '{"aInt64": "-9223372036854775808"}', '{"aInt64": -9223372036854775808}', '{"aInt64": 9223372036854775807}',
+        '{"aInt64": 9007199254740993}', '{"aUint64": "18446744073709551615"}', '{"aUint64": 18446744073709551615}',
+        '{"aUint64": 9223372036854775809}', '{"aUint32": 4294967295.0}', '{"aInt64": 1e18}', '{"aUint64": 1e19}',
+        '{"aDouble": 18446744073709551616}', '{"aDouble": 123456789012345678901234567890}',
+        '{"aDouble": 1, "aUint64": 18446744073709551615, "aString": "9223372036854775808 \\" 1"}',
+        '{"aDouble": "1.5"}', '{"aDouble": "1e3"}', '{"aDouble": 1}', '{"aDouble": -0.0}', '{"aDouble": "-0"}', '{"aDouble": "NaN"}',
+        '{"aDouble": "Infinity"}', '{"aDouble": "-Infinity"}', '{"aFloat": "NaN"}', '{"aFloat": 3.4028234e38}', '{"aFloat": 0.1}',
+        '{"aFloat": 1e-46}', '{"aDouble": 5e-324}', '{"aDouble": 1E+2}', '{"aBytes": "-_8="}',
+        '{"aBytes": "+/8="}', '{"aBytes": "-_8"}', '{"aBytes": ""}', '{"aBytes": "AAAA"}', '{"aString": "\\u0000"}',
+        '{"aString": "\\ud83d\\ude00"}', '{"aString": "\\/\\b\\f\\n\\r\\t"}', '{"aString": "\u2028\U0001f600"}',
+        '{"aColour": 1}', '{"aColour": "GREEN"}', '{"aColour": "MINUS"}', '{"aColour": -3}', '{"aColour": 99}', '{"aColour": -99}',
+        '{"aColour": "1"}', '{"a_int32": 1, "aUint32": 2}', '{"aInner": {}}',
+        '{"aInner": null, "aInt32": null, "aString": null, "aBytes": null, "aColour": null, "aBool": null, "aDouble": null}',
+        '{"aBool": false, "aString": ""}',
+    )
+] + [
+    ("Optional", '{"aInt32": 0, "aString": "", "aColour": 0, "aBool": false, "aBytes": "", "aDouble": 0}'),
+    ("Optional", '{"aInt32": null, "aInner": null}'), ("Repeated", '{"aInt32": []}'), ("Repeated", '{"aInt32": null}'),
+    ("Repeated", '{"aInt32": [0, "1", 2.0], "aColour": [0, "RED", 77], "aInner": [{}, {"name": "x"}]}'),
+    ("Unpacked", '{"aInt32": [0, 1], "aDouble": ["NaN", 1]}'), ("Choice", '{"aInt32": 0}'), ("Choice", '{"aString": ""}'),
+    ("Choice", '{"aInt32": null, "aString": "x"}'), ("Choice", '{"aNull": null}'), ("Choice", '{"aValue": null}'),
+    ("Maps", "{}"), ("Maps", '{"byInt32": {}}'), ("Maps", '{"byInt32": null}'), ("Maps", '{"byInt32": {"-1": "x", "2": ""}}'),
+    ("Maps", '{"byBool": {"true": "x", "false": "y"}}'), ("Maps", '{"byInt64": {"9223372036854775807": "x"}}'),
+    ("Maps", '{"byUint64": {"18446744073709551615": "x"}}'), ("Maps", '{"byString": {"": "x", "\\u00e9": "y"}}'),
+    ("Maps", '{"toValue": {"a": null, "b": [1, null, {"c": "d"}]}}'), ("Maps", '{"toColour": {"a": 5, "b": "RED"}}'),
+    ("Maps", '{"toBytes": {"a": "-_8"}, "toDouble": {"a": "Infinity"}, "toInner": {"a": {}}}'),
+    ("Maps", '{"toInt32": {"a": 0}, "byString": {"a": ""}}'), ("Maps", '{"toTime": {"1": "1970-01-01T00:00:00Z"}}'),
+] + [
+    ("Known", '{"aTimestamp": %s}' % text) for text in (
+        "null", '"1970-01-01T00:00:00Z"', '"2026-01-31T12:00:00.1Z"', '"2026-01-31T12:00:00.123456789Z"',
+        '"2026-01-31T12:00:00+01:30"', '"2026-01-31T12:00:00.5-08:00"', '"0001-01-01T00:00:00Z"', '"9999-12-31T23:59:59.999999999Z"',
+        '"2024-02-29T00:00:00Z"', '"1969-12-31T23:59:59.5Z"', '"1900-03-01T00:00:00-00:00"', '"2000-02-29T23:59:59Z"',
+    )
+] + [
+    ("Known", '{"aDuration": %s}' % text) for text in (
+        "null", '"0s"', '"1s"', '"-1s"', '"1.5s"', '"-0.5s"', '"-1.000000001s"', '"315576000000s"', '"-315576000000s"',
+        '"0.000000001s"', '"3.10s"', '"01s"',
+    )
+] + [
+    ("Known", text) for text in (
+        '{"aFieldmask": ""}', '{"aFieldmask": "a"}', '{"aFieldmask": "fooBar,baz.quuxCorge"}', '{"aFieldmask": null}',
+        '{"aStruct": {}}', '{"aStruct": null}', '{"aStruct": {"": null, "a": [{}, [], true, "x", 1e300, -1]}}',
+        '{"aValue": null}', '{"aValue": 1}', '{"aValue": "x"}', '{"aValue": true}', '{"aValue": []}', '{"aValue": {}}',
+        '{"aValue": 123456789012345678901234567890}', '{"aValue": [18446744073709551615]}',
+        '{"listValue": [null, 1, "x", [null], {"a": null}]}', '{"aListvalue": []}', '{"aListvalue": null}',
+        '{"aListvalue": [null]}', '{"aInt32value": 0}', '{"aInt32value": null}', '{"aInt32value": "5"}', '{"aInt64value": "5"}',
+        '{"aInt64value": 1e3}', '{"aBoolvalue": false}', '{"aStringvalue": ""}', '{"aBytesvalue": "-_8"}', '{"aDoublevalue": "NaN"}',
+        '{"aFloatvalue": 1}', '{"listInt32value": [0, 1]}', '{"nullValue": null}', '{"nullValues": [null, null]}', '{"aEmpty": {}}',
+        '{"aAny": {}}', '{"aAny": {"@type": "type.googleapis.com/kinds.Inner"}}',
+        '{"aAny": {"name": "x", "@type": "type.googleapis.com/kinds.Inner"}}',
+        '{"aAny": {"@type": "example.com/a/b/kinds.Inner", "some_number": 3}}',
+        '{"aAny": {"@type": "type.googleapis.com/google.protobuf.Duration", "value": "1.5s"}}',
+        '{"aAny": {"@type": "type.googleapis.com/google.protobuf.Int32Value", "value": 3}}',
+        '{"aAny": {"@type": "type.googleapis.com/google.protobuf.Struct", "value": {"a": 1}}}',
+        '{"aAny": {"@type": "type.googleapis.com/google.protobuf.Value", "value": [1]}}',
+        '{"aAny": {"@type": "type.googleapis.com/google.protobuf.Empty"}}',
+        '{"aAny": {"@type": "type.googleapis.com/google.protobuf.Any", "value": {"@type": "a/kinds.Inner", "name": "x"}}}',
+    )
+] + [
+    ("Names", '{"snakeCaseName": 1, "camelCase": 2, "Upper": 3, "Leading": 4, "with1Digit": 5, "Some other-name": 6, "trailing": 7}'),
+    ("Names", '{"snake_case_name": 1, "camelCase": 2, "Upper": 3, "_leading": 4, "with_1_digit": 5, "given": 6, "trailing_": 7}'),
+]
+
+# Where we mean to differ: type, text, whether Google accepts it, whether we do, and why.
+EXCEPTIONS = []
+
+
+class Mismatch(Exception):
+    """Not the same."""
+
+
+class Google:
+    """kinds.proto, as Google's runtime knows it."""
+
+    def __init__(self, path):
+        files = descriptor_pb2.FileDescriptorSet.FromString(path.read_bytes())
+        self.pool = descriptor_pool.DescriptorPool()
+        for file in files.file:
+            self.pool.Add(file)
+        self.factory = message_factory.MessageFactory(self.pool)
+
+    def new(self, name, data=b""):
+        """A message by its full name."""
+        return self.factory.GetPrototype(self.pool.FindMessageTypeByName(name)).FromString(data)
+
+    def to_json(self, message, **options):
+        """As a tree."""
+        return json.loads(json_format.MessageToJson(message, descriptor_pool=self.pool, **options))
+
+    def read(self, name, text, **options):
+        """A text's message; json_format.ParseError and others if it is none."""
+        return json_format.Parse(text, self.new(name), descriptor_pool=self.pool, **options)
+
+
+def text_of(rng):
+    return "".join(rng.choice('abc_Z09 "\\/\n\x00\x1f\x7f\u00e9\u2028\ufffe\U0001f600<>') for _ in range(rng.choice((0, 1, 3, 12))))
+
+
+def whole(rng, bits, signed):
+    low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
+    return rng.choice((0, 1, low, high, high - 1, rng.randint(low, high), rng.randint(max(low, -300), 300), 1 << 24, 1 << 30))
+
+
+def real(rng, single):
+    value = rng.choice((0.0, -0.0, 1.0, -1.5, 0.1, 1e16, 1e21, 123456789.0, rng.random(), rng.uniform(-1e6, 1e6), math.inf, -math.inf,
+                        math.nan, rng.uniform(-1, 1) * 10.0 ** rng.randint(-30, 30), 1e-40, FLOAT_MAX,
+                        5e-324 if not single else 1e-45, 1.7976931348623157e308 if not single else 3e38))
+    return struct.unpack("<f", struct.pack("<f", value))[0] if single else value
+
+
+def scalar(rng, field):
+    """A random value for it."""
+    kind = field.type
+    if kind in (F.TYPE_INT32, F.TYPE_SINT32, F.TYPE_SFIXED32):
+        return whole(rng, 32, True)
+    if kind in (F.TYPE_INT64, F.TYPE_SINT64, F.TYPE_SFIXED64):
+        return whole(rng, 64, True)
+    if kind in (F.TYPE_UINT32, F.TYPE_FIXED32):
+        return whole(rng, 32, False)
+    if kind in (F.TYPE_UINT64, F.TYPE_FIXED64):
+        return whole(rng, 64, False)
+    if kind in (F.TYPE_DOUBLE, F.TYPE_FLOAT):
+        return real(rng, kind == F.TYPE_FLOAT)
+    if kind == F.TYPE_BOOL:
+        return rng.random() < 0.5
+    if kind == F.TYPE_STRING:
+        return text_of(rng)
+    if kind == F.TYPE_BYTES:
+        return rng.randbytes(rng.choice((0, 1, 2, 3, 10)))
+    if field.enum_type.full_name == "google.protobuf.NullValue":
+        return 0
+    return rng.choice((0, 1, 2, -3, 99, -1))
+
+
+class Filler:
+    """Fills messages at random."""
+
+    def __init__(self, google, seed):
+        self.google = google
+        self.rng = random.Random(seed)
+
+    def known(self, message, depth):
+        """Well-known types, whose values are bound to rules. False for the others."""
+        rng = self.rng
+        name = message.DESCRIPTOR.full_name
+        if name == "google.protobuf.Timestamp":
+            message.seconds = rng.choice((0, -62135596800, 253402300799, rng.randint(-62135596800, 253402300799), rng.randint(0, 2 << 30)))
+            message.nanos = rng.choice((0, 1, 999999999, 500000000, 120000000, 123456000, rng.randint(0, 999999999)))
+        elif name == "google.protobuf.Duration":
+            sign = rng.choice((-1, 1))
+            message.seconds = sign * rng.choice((0, 1, 315576000000 - 1, rng.randint(0, 100000)))
+            message.nanos = sign * rng.choice((0, 1, 999999999, 500000000, rng.randint(0, 999999999)))
+        elif name == "google.protobuf.FieldMask":
+            message.paths.extend(rng.choice(("a", "foo_bar", "foo.bar_baz.x", "a1.b_c_d")) for _ in range(rng.randint(0, 3)))
+        elif name == "google.protobuf.Value":
+            self.value(message, depth)
+        elif name == "google.protobuf.Struct":
+            for _ in range(rng.randint(0, 3)):
+                self.value(message.fields[text_of(rng)], depth + 1)
+        elif name == "google.protobuf.ListValue":
+            for _ in range(rng.randint(0, 3)):
+                self.value(message.values.add(), depth + 1)
+        elif name == "google.protobuf.Any":
+            if rng.random() < 0.8:
+                inner = self.message(rng.choice(("kinds.Inner", "kinds.Plain", "google.protobuf.Duration", "google.protobuf.Struct",
+                                                 "google.protobuf.BytesValue", "google.protobuf.Empty", "google.protobuf.Value",
+                                                 "google.protobuf.Any")), depth + 2)
+                message.type_url = "type.googleapis.com/" + inner.DESCRIPTOR.full_name
+                message.value = inner.SerializeToString()
+        else:
+            return False
+        return True
+
+    def value(self, message, depth):
+        rng = self.rng
+        kind = rng.choice("nfsb" if depth > 5 else "nfsbol")
+        if kind == "n":
+            message.null_value = 0
+        elif kind == "f":
+            number = real(rng, False)
+            message.number_value = number if math.isfinite(number) else 7
+        elif kind == "s":
+            message.string_value = text_of(rng)
+        elif kind == "b":
+            message.bool_value = rng.random() < 0.5
+        elif kind == "o":
+            message.struct_value.SetInParent()
+            self.known(message.struct_value, depth + 1)
+        else:
+            message.list_value.SetInParent()
+            self.known(message.list_value, depth + 1)
+
+    def fill(self, message, depth):
+        """Fields at random."""
+        rng = self.rng
+        if self.known(message, depth):
+            return message
+        fields = message.DESCRIPTOR.fields
+        rate = 0.35 if depth < 2 else 0.15 if depth < 5 else 0.0
+        for field in fields:
+            if rng.random() >= (rate if field.message_type or depth >= 5 else max(rate, 0.3)):
+                continue
+            entry = field.message_type if field.message_type and field.message_type.GetOptions().map_entry else None
+            if entry:
+                to = getattr(message, field.name)
+                for _ in range(rng.randint(0, 3)):
+                    key = scalar(rng, entry.fields_by_number[1])
+                    if entry.fields_by_number[2].message_type:
+                        self.fill(to[key], depth + 1)
+                    else:
+                        to[key] = scalar(rng, entry.fields_by_number[2])
+            elif field.label == F.LABEL_REPEATED:
+                to = getattr(message, field.name)
+                for _ in range(rng.choice((0, 1, 2, 3))):
+                    if field.message_type:
+                        self.fill(to.add(), depth + 1)
+                    else:
+                        to.append(scalar(rng, field))
+            elif field.message_type:
+                getattr(message, field.name).SetInParent()
+                self.fill(getattr(message, field.name), depth + 1)
+            else:
+                setattr(message, field.name, scalar(rng, field))
+        return message
+
+    def message(self, name, depth=0):
+        """A new one."""
+        return self.fill(self.google.new(name), depth)
+
+
+class Ours:
+    """Questions to json_pipe, all asked at once."""
+
+    def __init__(self, program, descriptors):
+        self.command = [program, str(descriptors)]
+        self.lines = []
+        self.checks = []
+
+    def ask(self, direction, name, options, data, check):
+        """check(ok, answer) is called by run(), with the bytes, or the error's text."""
+        self.lines.append(f"{direction} {name} {options or '-'} {base64.b64encode(data).decode()}\n")
+        self.checks.append((f"{direction} {name} {options}", data, check))
+
+    def run(self):
+        """Returns how many were wrong."""
+        done = subprocess.run(self.command, input="".join(self.lines).encode(), stdout=subprocess.PIPE, check=True)
+        answers = done.stdout.decode().split("\n")[:-1]
+        assert len(answers) == len(self.lines), f"{len(answers)} answers to {len(self.lines)} questions"
+        wrong = 0
+        for (what, data, check), answer in zip(self.checks, answers):
+            ok, _, rest = answer.partition(" ")
+            try:
+                check(ok == "ok", base64.b64decode(rest) if ok == "ok" else rest)
+            except Mismatch as mismatch:
+                wrong += 1
+                if wrong <= 20:
+                    print(f"{what} {data[:300]!r}: {mismatch}", file=sys.stderr)
+        self.lines, self.checks = [], []
+        return wrong
+
+
+def difference(left, right, path="$"):
+    """Where two trees differ; None if they do not."""
+    if isinstance(left, dict) and isinstance(right, dict):
+        if left.keys() != right.keys():
+            return f"{path}: members {sorted(left.keys() ^ right.keys())}"
+        return next(filter(None, (difference(left[key], right[key], f"{path}.{key}") for key in left)), None)
+    if isinstance(left, list) and isinstance(right, list):
+        if len(left) != len(right):
+            return f"{path}: {len(left)} and {len(right)} elements"
+        return next(filter(None, (difference(*pair, f"{path}[{i}]") for i, pair in enumerate(zip(left, right)))), None)
+    numbers = all(isinstance(one, (int, float)) and not isinstance(one, bool) for one in (left, right))
+    same = left == right and (numbers or type(left) is type(right)) and str(left)[:1] == str(right)[:1]
+    return None if same else f"{path}: {left!r} is not {right!r}"
+
+
+def expect_json(wanted):
+    def check(ok, answer):
+        if not ok:
+            raise Mismatch(f"refused: {answer}")
+        wrong = difference(json.loads(answer), wanted)
+        if wrong:
+            raise Mismatch(wrong)
+    return check
+
+
+def encoding(message):
+    return message.SerializeToString(deterministic=True)
+
+
+def expect_message(google, wanted):
+    def check(ok, answer):
+        if not ok:
+            raise Mismatch(f"refused: {answer}")
+        got = google.new(wanted.DESCRIPTOR.full_name, answer)
+        if encoding(got) != encoding(wanted):
+            raise Mismatch(f"{str(got)[:300]!r} is not {str(wanted)[:300]!r}")
+    return check
+
+
+def expect_refusal(ok, answer):
+    if ok:
+        raise Mismatch(f"accepted: {answer!r}")
+    if not answer.startswith("INVALID_ARGUMENT "):
+        raise Mismatch(answer)
+
+
+def expect_acceptance(ok, answer):
+    if not ok:
+        raise Mismatch(f"refused: {answer}")
+
+
+def pieces(data):
+    """The fields of an encoding, one by one."""
+    def varint(at):
+        value = shift = 0
+        while True:
+            value |= (data[at] & 0x7F) << shift
+            shift += 7
+            at += 1
+            if data[at - 1] < 0x80:
+                return value, at
+    at = 0
+    while at < len(data):
+        start = at
+        tag, at = varint(at)
+        if tag & 7 == 0:
+            _, at = varint(at)
+        elif tag & 7 == 2:
+            size, at = varint(at)
+            at += size
+        else:
+            at += 8 if tag & 7 == 1 else 4
+        yield data[start:at]
+
+
+def ask_random(google, ours, seed):
+    """The questions of one seed."""
+    filler = Filler(google, seed)
+    for short in TYPES:
+        name = "kinds." + short
+        message = filler.message(name)
+        data = message.SerializeToString()
+        ours.ask("json", name, "", data, expect_json(google.to_json(message)))
+        ours.ask("json", name, "p2", data, expect_json(google.to_json(message, preserving_proto_field_name=True)))
+        ours.ask("json", name, "e", data, expect_json(google.to_json(message, use_integers_for_enums=True)))
+        ours.ask("json", name, "a", data, expect_json(google.to_json(message, including_default_value_fields=True)))
+        for names in (False, True):
+            text = json_format.MessageToJson(message, descriptor_pool=google.pool, preserving_proto_field_name=names)
+            ours.ask("wire", name, "", text.encode(), expect_message(google, message))
+        other = filler.message(name).SerializeToString()
+        mixed = list(pieces(data)) + list(pieces(other))
+        filler.rng.shuffle(mixed)
+        for odd in (data + other, b"".join(mixed), data + b"\xfa\x7d\x03abc\xf0\x7d\x01" + other):
+            ours.ask("json", name, "", odd, expect_json(google.to_json(google.new(name, odd))))
+            ours.ask("json", name, "k", odd, expect_acceptance)
+
+
+def google_reads(google, name, text):
+    """The message, or None."""
+    try:
+        return google.read(name, text)
+    except (json_format.Error, ValueError, TypeError, AttributeError, KeyError):
+        return None
+
+
+def ask_tables(google, ours):
+    """The tables; returns how often Google is not as they say."""
+    wrong = 0
+
+    def say(what, short, text):
+        nonlocal wrong
+        wrong += 1
+        print(f"Google {what} {short} {text}", file=sys.stderr)
+
+    for short, text in REFUSED:
+        if google_reads(google, "kinds." + short, text) is not None:
+            say("accepts", short, text)
+        ours.ask("wire", "kinds." + short, "", text.encode(errors="surrogatepass"), expect_refusal)
+    for short, text in ACCEPTED:
+        message = google_reads(google, "kinds." + short, text)
+        if message is None:
+            say("refuses", short, text)
+        ours.ask("wire", "kinds." + short, "", text.encode(), expect_message(google, message) if message else expect_acceptance)
+    for short, text, theirs, mine, _ in EXCEPTIONS:
+        if (google_reads(google, "kinds." + short, text) is not None) != theirs:
+            say("accepts" if not theirs else "refuses", short, text)
+        ours.ask("wire", "kinds." + short, "", text.encode(), expect_acceptance if mine else expect_refusal)
+    return wrong
+
+
+def main():
+    program, protoc, *numbers = sys.argv[1:]
+    rounds, first = [int(number) for number in numbers] + [60, 1][len(numbers):]
+    with tempfile.TemporaryDirectory() as folder:
+        descriptors = pathlib.Path(folder) / "kinds.set"
+        subprocess.run([protoc, "-I", str(HERE), "-I", "/usr/include", "--include_imports", f"--descriptor_set_out={descriptors}",
+                        str(HERE / "kinds.proto")], check=True)
+        google = Google(descriptors)
+        ours = Ours(program, descriptors)
+        wrong = ask_tables(google, ours)
+        for seed in range(first, first + rounds):
+            ask_random(google, ours, seed)
+        questions = len(ours.lines)
+        wrong += ours.run()
+    print(f"{questions} questions, {wrong} mismatches")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
