@@ -51,33 +51,33 @@ static bool skip_varint(const unsigned char *data, size_t size, size_t *at)
     return false;
 }
 
-/* The field at a place, which moves behind it. False at the end, and for what is no field. */
+/* The field at a place, which moves behind it. False at the end, and for what is no field: then it stays. */
 static bool next_field(const unsigned char *data, size_t size, size_t *at, raw_field *field)
 {
-    size_t start = *at;
+    size_t end = *at;
     uint64_t tag, length = 0;
 
-    if (!read_varint(data, size, at, &tag))
+    if (!read_varint(data, size, &end, &tag))
         return false;
-    *field = (raw_field){.number = tag >> 3, .start = data + start};
-    if ((tag & 7) == 0 && !skip_varint(data, size, at))
-        return false;
-    if ((tag & 7) == 0)
-        length = 0;
-    else if ((tag & 7) == 1)
+    *field = (raw_field){.number = tag >> 3, .start = data + *at};
+    if ((tag & 7) == 0) {
+        if (!skip_varint(data, size, &end))
+            return false;
+    } else if ((tag & 7) == 1) {
         length = 8;
-    else if ((tag & 7) == 5)
+    } else if ((tag & 7) == 5) {
         length = 4;
-    else if ((tag & 7) != 2 || !read_varint(data, size, at, &length))
+    } else if ((tag & 7) != 2 || !read_varint(data, size, &end, &length)) {
         return false;
-    if (length > size - *at)
+    }
+    if (length > size - end)
         return false;
     if ((tag & 7) == 2) {
-        field->inside = data + *at;
+        field->inside = data + end;
         field->size = (size_t)length;
     }
-    *at += (size_t)length;
-    field->whole = *at - start;
+    field->whole = end + (size_t)length - *at;
+    *at += field->whole;
     return true;
 }
 
