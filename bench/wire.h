@@ -7,6 +7,7 @@
 #ifndef MSGSRV_BENCH_WIRE_H
 #define MSGSRV_BENCH_WIRE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -14,23 +15,34 @@
 #define FRAME_MAX (4u * 1024 * 1024 + 16 * 1024) /* bytes: the default message limit, and 16 KiB */
 #define FRAME_HEADER_MAX 10                      /* bytes: a tag and a length of 5 bytes each */
 
-enum { FRAME_CALL = 16, FRAME_END = 18, FRAME_GOAWAY = 23 };
+enum { FRAME_CALL = 16, FRAME_ITEM = 17, FRAME_END = 18, FRAME_CREDIT = 20, FRAME_GOAWAY = 23 };
 enum { WIRE_VARINT = 0, WIRE_FIXED64 = 1, WIRE_BYTES = 2, WIRE_FIXED32 = 5 };
 
 /* Tags of one byte that both sides write. */
 enum {
-    TAG_ID = 0x08,         /* 1, varint */
-    TAG_CODE = 0x10,       /* 2, varint: End */
-    TAG_METHOD = 0x12,     /* 2, bytes: Call */
-    TAG_TIMEOUT_MS = 0x18, /* 3, varint: Call */
-    TAG_BODY = 0x7a,       /* 15, bytes */
-    TAG_FIRST_INT = 0x08,  /* AddRequest.a, AddResponse.result */
-    TAG_SECOND_INT = 0x10, /* AddRequest.b */
-    TAG_TEXT = 0x0a        /* EchoMessage.text */
+    TAG_ID = 0x08,           /* 1, varint */
+    TAG_CODE = 0x10,         /* 2, varint: End */
+    TAG_METHOD = 0x12,       /* 2, bytes: Call */
+    TAG_TIMEOUT_MS = 0x18,   /* 3, varint: Call */
+    TAG_CREDIT = 0x28,       /* 5, varint: Call */
+    TAG_STREAMING = 0x30,    /* 6, varint: Call */
+    TAG_CREDIT_BYTES = 0x38, /* 7, varint: Call */
+    TAG_ITEMS = 0x10,        /* 2, varint: Credit */
+    TAG_BYTES = 0x18,        /* 3, varint: Credit */
+    TAG_BODY = 0x7a,         /* 15, bytes */
+    TAG_FIRST_INT = 0x08,    /* AddRequest.a, AddResponse.result */
+    TAG_SECOND_INT = 0x10,   /* AddRequest.b */
+    TAG_TEXT = 0x0a          /* EchoMessage.text */
 };
 
 #define METHOD_ADD "/messages.Demo/Add"
 #define METHOD_ECHO "/messages.Demo/Echo"
+#define METHOD_GIVE "/bench.Streams/Give"
+#define METHOD_CHAT "/bench.Streams/Chat"
+
+#define FIRST_ITEMS 64u           /* a stream's credit until there is more, each way */
+#define FIRST_BYTES (256u * 1024) /* the same */
+#define FLOWS_MAX 64u             /* streams of one connection, in the limit */
 
 /* A field as it lies in the buffer. `value` is the varint, or for bytes their length. */
 struct field {
@@ -118,6 +130,71 @@ static inline const unsigned char *get_field(const unsigned char *p, const unsig
     }
     field->data = p;
     return p + field->value;
+}
+
+/* What an Item's body, of a message with one text, has in bytes. */
+static inline size_t text_size(size_t len)
+{
+    return len == 0 ? 0 : 1 + varint_size(len) + len;
+}
+
+/* A whole Item with a text. */
+static inline unsigned char *put_item(unsigned char *p, uint64_t id, const void *text, size_t len)
+{
+    size_t body = text_size(len);
+
+    p = put_frame_header(p, FRAME_ITEM, 2 + varint_size(id) + varint_size(body) + body);
+    *p++ = TAG_ID;
+    p = put_varint(p, id);
+    *p++ = TAG_BODY;
+    p = put_varint(p, body);
+    if (len == 0)
+        return p;
+    *p++ = TAG_TEXT;
+    p = put_varint(p, len);
+    return put_bytes(p, text, len);
+}
+
+static inline unsigned char *put_credit(unsigned char *p, uint64_t id, uint64_t items, uint64_t bytes)
+{
+    p = put_frame_header(p, FRAME_CREDIT, 3 + varint_size(id) + varint_size(items) + varint_size(bytes));
+    *p++ = TAG_ID;
+    p = put_varint(p, id);
+    *p++ = TAG_ITEMS;
+    p = put_varint(p, items);
+    *p++ = TAG_BYTES;
+    return put_varint(p, bytes);
+}
+
+/* An Item or a Credit. */
+struct flow_frame {
+    uint64_t id, items, bytes;
+    const unsigned char *body;
+    size_t body_len;
+};
+
+static inline bool get_flow_frame(const unsigned char *p, size_t len, struct flow_frame *frame)
+{
+    const unsigned char *end = p + len;
+    struct field field;
+
+    *frame = (struct flow_frame){0, 0, 0, p, 0};
+    while (p < end) {
+        p = get_field(p, end, &field);
+        if (p == NULL)
+            return false;
+        if (field.number == 1 && field.type == WIRE_VARINT) {
+            frame->id = field.value;
+        } else if (field.number == 2 && field.type == WIRE_VARINT) {
+            frame->items = field.value;
+        } else if (field.number == 3 && field.type == WIRE_VARINT) {
+            frame->bytes = field.value;
+        } else if (field.number == 15 && field.type == WIRE_BYTES) {
+            frame->body = field.data;
+            frame->body_len = (size_t)field.value;
+        }
+    }
+    return true;
 }
 
 enum frame_state { FRAME_WHOLE, FRAME_SHORT, FRAME_BAD };

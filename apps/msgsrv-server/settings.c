@@ -50,7 +50,20 @@ static const struct app_number NUMBERS[] = {
 };
 #define NUMBER_COUNT (sizeof NUMBERS / sizeof *NUMBERS)
 
-enum { LISTEN = APP_LONG_OPTION, INSECURE, LOG_LEVEL, ACCESS_LOG, NO_INFO, NO_HEALTH, NO_REFLECTION, STATS, JSON, HELP, VERSION, FIRST_NUMBER };
+enum {
+    LISTEN = APP_LONG_OPTION,
+    INSECURE,
+    LOG_LEVEL,
+    ACCESS_LOG,
+    NO_INFO,
+    NO_HEALTH,
+    NO_REFLECTION,
+    STATS,
+    JSON,
+    HELP,
+    VERSION,
+    FIRST_NUMBER
+};
 
 static const struct option OTHERS[] = {
     {"listen", required_argument, NULL, LISTEN},

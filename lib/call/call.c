@@ -134,8 +134,9 @@ static void release(msgsrv_call *call)
         free(block);
     }
     drop_children(call);
-    msgsrv_stream_unref(call->stream);
-    free(call->intercepted);
+    msi_stream_drop(call->stream);
+    if (call->is_intercepted)
+        msi_intercept_release(&call->intercepted);
     msi_metadata_clear(&call->received);
     msi_metadata_clear(&call->head);
     msi_metadata_clear(&call->trailer);
@@ -200,8 +201,10 @@ void msi_call_end(msgsrv_call *call, msgsrv_status code, const char *message)
     call->outcome = code;
     if (call->has_timer)
         event_del(&call->timer);
-    if (call->stream)
+    if (call->stream) {
         call->stream->finished = true;
+        msi_stream_detach(call->stream); /* writing the end may close the connection, and its outlet goes with it */
+    }
     if (call->session) {
         /* Of a cancelled call the handler may still be at work on its metadata, on another thread. */
         bool whole = !atomic_load(&call->cancelled) && call->trailer.count;
@@ -212,7 +215,7 @@ void msi_call_end(msgsrv_call *call, msgsrv_status code, const char *message)
     msi_counters *counters = &call->host->loop->counters;
     msi_uncount(&counters->calls_open, 1);
     msi_count(&counters->calls_ended[code], 1);
-    if (call->intercepted)
+    if (call->is_intercepted)
         msi_call_intercept_end(call, code, message);
     if (call->stream)
         end_stream(call, message);

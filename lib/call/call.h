@@ -121,15 +121,15 @@ struct msgsrv_call {
     void *request;
     void *response;
     msgsrv_stream *stream; /* of a streaming call */
-    msi_intercepted *intercepted;
-    size_t room;       /* bytes behind the struct, for request and response */
-    uint64_t deadline; /* a moment; 0: none */
+    size_t room;           /* bytes behind the struct, for request and response */
+    uint64_t deadline;     /* a moment; 0: none */
     msi_address peer;
     uint32_t plain_answer; /* the native protocol's: the field that answers a plain message; 0 for a framed call */
     uint32_t refs;
     bool ended;
-    bool head_sent; /* or what comes behind it */
-    bool in_api;    /* the program is in a function of its stream's, outside of the loop's callbacks or events */
+    bool is_intercepted; /* `intercepted` is set */
+    bool head_sent;      /* or what comes behind it */
+    bool in_api;         /* the program is in a function of its stream's, outside of the loop's callbacks or events */
     bool parked;
     bool running;    /* its handler is on the loop's stack */
     bool on_pool;    /* its handler runs on, or waits for, a worker */
@@ -156,6 +156,7 @@ struct msgsrv_call {
     msi_buf answer; /* the native protocol's: a finished plain answer that waits for its turn */
     struct msgsrv_call *next_spare;
     struct event timer;
+    msi_intercepted intercepted;
     struct msgsrv_held held;
     char text[MSGSRV_ERROR_TEXT];
 };

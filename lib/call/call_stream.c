@@ -89,6 +89,7 @@ bool msi_call_add_stream(msgsrv_call *call, msi_outlet *outlet)
                        msi_streams_responses(method) ? method->response : NULL);
     if (!stream)
         return false;
+    stream->owned = true;
     stream->foreign = call->host->loop->owns_base;
     stream->max_message = stream->max_received = call->max_message;
     call->stream = stream;

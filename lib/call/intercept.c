@@ -24,21 +24,20 @@ msgsrv_status msi_interceptors_add(msi_interceptors *interceptors, const msgsrv_
     return MSGSRV_OK;
 }
 
-msgsrv_status msi_intercept_begin(const msi_interceptors *interceptors, const msgsrv_call_info *info,
-                                  msi_intercepted **made, msgsrv_error *error)
+msgsrv_status msi_intercept_begin(msi_intercepted *into, const msi_interceptors *interceptors,
+                                  const msgsrv_call_info *info, uint64_t now, msgsrv_error *error)
 {
-    msi_intercepted *intercepted = calloc(1, sizeof *intercepted + interceptors->count * sizeof(void *));
-    if (!intercepted)
+    *into = (msi_intercepted){.interceptors = interceptors, .began_at = now};
+    into->data = interceptors->count <= MSI_INTERCEPTED_FEW ? into->few : calloc(interceptors->count, sizeof(void *));
+    if (!into->data)
         return msi_error_memory(error);
-    intercepted->interceptors = interceptors;
-    intercepted->began_at = msi_now();
-    *made = intercepted;
-    while (intercepted->begun < interceptors->count) {
-        const msgsrv_interceptor *at = &interceptors->list[intercepted->begun];
-        void **data = &intercepted->data[intercepted->begun++];
+    while (into->begun < interceptors->count) {
+        const msgsrv_interceptor *at = &interceptors->list[into->begun];
+        void **data = &into->data[into->begun++];
         if (!at->begin)
             continue;
-        msgsrv_error said = {.code = MSGSRV_OK};
+        msgsrv_error said;
+        said.text[0] = '\0';
         msgsrv_status status = at->begin(info, at->ctx, data, &said);
         if (status == MSGSRV_OK)
             continue;
@@ -50,9 +49,10 @@ msgsrv_status msi_intercept_begin(const msi_interceptors *interceptors, const ms
     return MSGSRV_OK;
 }
 
-void msi_intercept_end(msi_intercepted *intercepted, const msgsrv_call_info *info, msgsrv_call_outcome *outcome)
+void msi_intercept_end(msi_intercepted *intercepted, const msgsrv_call_info *info, msgsrv_call_outcome *outcome,
+                       uint64_t now)
 {
-    outcome->duration_ns = msi_now() - intercepted->began_at;
+    outcome->duration_ns = now > intercepted->began_at ? now - intercepted->began_at : 0;
     if (!outcome->text)
         outcome->text = "";
     while (intercepted->begun > 0) {
@@ -63,12 +63,19 @@ void msi_intercept_end(msi_intercepted *intercepted, const msgsrv_call_info *inf
     }
 }
 
-static msgsrv_call_info info_of(const msgsrv_call *call)
+void msi_intercept_release(msi_intercepted *intercepted)
+{
+    if (intercepted->data != intercepted->few)
+        free(intercepted->data);
+    intercepted->data = NULL;
+}
+
+static msgsrv_call_info info_of(const msgsrv_call *call, uint64_t now)
 {
     return (msgsrv_call_info){
         .method = call->description->path,
         .metadata = msgsrv_call_metadata(call),
-        .time_left_ms = msgsrv_call_time_left_ms(call),
+        .time_left_ms = call->deadline ? msi_ms_until(call->deadline, now) : -1,
         .kind = call->description->kind,
         .plain = call->plain_answer != 0,
         .call = call,
@@ -78,9 +85,11 @@ static msgsrv_call_info info_of(const msgsrv_call *call)
 bool msi_call_intercept_begin(msgsrv_call *call)
 {
     msgsrv_error error;
-    msgsrv_call_info info = info_of(call);
+    uint64_t now = msi_loop_now(call->host->loop);
+    msgsrv_call_info info = info_of(call, now);
+    call->is_intercepted = true;
     msi_call_ref(call); /* an interceptor may free the server */
-    msgsrv_status status = msi_intercept_begin(call->host->interceptors, &info, &call->intercepted, &error);
+    msgsrv_status status = msi_intercept_begin(&call->intercepted, call->host->interceptors, &info, now, &error);
     if (status)
         msi_call_end(call, status, error.text);
     bool goes_on = !call->ended;
@@ -90,7 +99,9 @@ bool msi_call_intercept_begin(msgsrv_call *call)
 
 void msi_call_intercept_end(msgsrv_call *call, msgsrv_status code, const char *message)
 {
-    msgsrv_call_info info = info_of(call);
+    uint64_t now = msi_now();
+    call->host->loop->now = now; /* the next call of this wake-up begins now */
+    msgsrv_call_info info = info_of(call, now);
     msgsrv_call_outcome outcome = {
         .status = code,
         .text = message,
@@ -99,5 +110,5 @@ void msi_call_intercept_end(msgsrv_call *call, msgsrv_status code, const char *m
                          : code == MSGSRV_OK                                      ? 1
                                                                                   : 0,
     };
-    msi_intercept_end(call->intercepted, &info, &outcome);
+    msi_intercept_end(&call->intercepted, &info, &outcome, now);
 }

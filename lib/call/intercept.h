@@ -11,12 +11,15 @@ typedef struct msi_interceptors {
     size_t count;
 } msi_interceptors;
 
-/* Of one call: when it began, and a pointer of each interceptor. */
+#define MSI_INTERCEPTED_FEW 4
+
+/* Of one call, and part of it: when it began, and a pointer of each interceptor. For up to four nothing is allocated. */
 typedef struct msi_intercepted {
     const msi_interceptors *interceptors;
     uint64_t began_at;
     size_t begun; /* how many have seen the beginning */
-    void *data[];
+    void **data;  /* `few`, or on the heap */
+    void *few[MSI_INTERCEPTED_FEW];
 } msi_intercepted;
 
 /* Adds one. */
@@ -24,14 +27,17 @@ msgsrv_status msi_interceptors_add(msi_interceptors *interceptors, const msgsrv_
                                    msgsrv_error *error);
 
 /*
- * Shows a call's beginning to all, until one ends it. `made` is set (and is freed with free()) unless there is no memory, also when
- * one has ended the call.
+ * Shows a call's beginning at the moment `now` to all, until one ends it. Without memory nobody is shown anything. To be released with
+ * msi_intercept_release().
  */
-msgsrv_status msi_intercept_begin(const msi_interceptors *interceptors, const msgsrv_call_info *info,
-                                  msi_intercepted **made, msgsrv_error *error);
+msgsrv_status msi_intercept_begin(msi_intercepted *into, const msi_interceptors *interceptors,
+                                  const msgsrv_call_info *info, uint64_t now, msgsrv_error *error);
 
-/* Shows its end to those that have seen the beginning, the last one first. `outcome`'s duration is filled in here. */
-void msi_intercept_end(msi_intercepted *intercepted, const msgsrv_call_info *info, msgsrv_call_outcome *outcome);
+/* Shows its end to those that have seen the beginning, the last one first. */
+void msi_intercept_end(msi_intercepted *intercepted, const msgsrv_call_info *info, msgsrv_call_outcome *outcome,
+                       uint64_t now);
+
+void msi_intercept_release(msi_intercepted *intercepted);
 
 struct msgsrv_call;
 

@@ -29,9 +29,9 @@ msgsrv_stream *msi_stream_new(const msi_stream_owner *owner, void *of, msi_loop 
     msgsrv_stream *stream = calloc(1, sizeof *stream);
     if (!stream)
         return NULL;
-    if (receives && receives->struct_size)
-        stream->message = malloc(receives->struct_size);
-    if (receives && receives->struct_size && !stream->message) {
+    if (receives)
+        stream->message = malloc(receives->struct_size ? receives->struct_size : 1);
+    if (receives && !stream->message) {
         free(stream);
         return NULL;
     }
@@ -86,7 +86,7 @@ void msi_stream_tell(msgsrv_stream *stream, msgsrv_stream_event event, const voi
         stream->owner->changed(stream);
         return;
     }
-    (void)msgsrv_stream_ref(stream);
+    msi_stream_hold(stream);
     if (!stream->begun && event != MSGSRV_STREAM_BEGIN)
         msi_stream_tell(stream, MSGSRV_STREAM_BEGIN, NULL, NULL);
     if (!stream->over) {
@@ -97,7 +97,7 @@ void msi_stream_tell(msgsrv_stream *stream, msgsrv_stream_event event, const voi
     }
     if (stream->close_due && stream->busy == 0)
         tell_closed(stream);
-    msgsrv_stream_unref(stream);
+    msi_stream_unhold(stream);
 }
 
 void msi_stream_close_soon(msgsrv_stream *stream, bool later)
@@ -114,14 +114,14 @@ void msi_stream_close_soon(msgsrv_stream *stream, bool later)
 static void run_task(msi_task *task)
 {
     msgsrv_stream *stream = MSI_CONTAINER(task, msgsrv_stream, task);
-    (void)msgsrv_stream_ref(stream);
+    msi_stream_hold(stream);
     if (stream->close_due)
         tell_closed(stream);
     else if (!stream->begun && !stream->sync)
         msi_stream_tell(stream, MSGSRV_STREAM_BEGIN, NULL, NULL);
     if (!stream->closed)
         msi_stream_go_on(stream);
-    msgsrv_stream_unref(stream);
+    msi_stream_unhold(stream);
 }
 
 /* Sending. */
@@ -161,7 +161,9 @@ static msi_stream_waits obstacle(msgsrv_stream *stream)
         return MSI_WAITS_CONNECTION;
     if (stream->send.items <= 0 || stream->send.bytes <= 0)
         return MSI_WAITS_CREDIT;
-    return msi_outlet_room(stream->outlet, stream) ? MSI_WAITS_NOT : MSI_WAITS_OUTPUT;
+    if (msi_outlet_room(stream->outlet, stream))
+        return MSI_WAITS_NOT;
+    return stream->outlet ? MSI_WAITS_OUTPUT : MSI_WAITS_CONNECTION; /* making room may close the connection */
 }
 
 /* Refuses a send. A stream that waits already stays where it is. */
@@ -223,6 +225,8 @@ void msi_stream_credit(msgsrv_stream *stream, uint32_t items, uint32_t bytes)
     stream->waits = MSI_WAITS_NOT;
     if (msi_outlet_room(stream->outlet, stream))
         msi_stream_tell(stream, MSGSRV_STREAM_WRITABLE, NULL, NULL);
+    else if (!stream->outlet)
+        stream->waits = MSI_WAITS_CONNECTION;
     else if (!stream->over)
         msi_outlet_wait(stream->outlet, stream);
 }
@@ -263,7 +267,7 @@ static void hand_over(msgsrv_stream *stream, msi_view body)
         stream->owner->fault(stream, status, error.text);
         return;
     }
-    (void)msgsrv_stream_ref(stream);
+    msi_stream_hold(stream);
     stream->handling = (uint32_t)body.size;
     stream->handles = true;
     msi_stream_tell(stream, MSGSRV_STREAM_MESSAGE, stream->message, NULL);
@@ -272,7 +276,7 @@ static void hand_over(msgsrv_stream *stream, msi_view body)
     stream->handles = false;
     if (handled)
         msi_stream_give_credit(stream, 1, body.size);
-    msgsrv_stream_unref(stream);
+    msi_stream_unhold(stream);
 }
 
 static void count_inbox(msgsrv_stream *stream, size_t size, bool more)
@@ -328,7 +332,7 @@ static bool may_tell(const msgsrv_stream *stream)
     return !stream->paused && !stream->sync && !stream->over && stream->busy == 0;
 }
 
-void msi_stream_receive(msgsrv_stream *stream, msi_view body)
+static void take_in(msgsrv_stream *stream, msi_view body)
 {
     msi_counters *counters = &stream->loop->counters;
     if (stream->over)
@@ -354,6 +358,16 @@ void msi_stream_receive(msgsrv_stream *stream, msi_view body)
     keep_item(stream, body);
     if (stream->sync && !stream->over)
         stream->owner->changed(stream);
+}
+
+void msi_stream_receive(msgsrv_stream *stream, msi_view body)
+{
+    (void)msgsrv_stream_ref(stream);
+    /* BEGIN may pause or end it. */
+    if (!stream->begun && may_tell(stream))
+        msi_stream_tell(stream, MSGSRV_STREAM_BEGIN, NULL, NULL);
+    take_in(stream, body);
+    msgsrv_stream_unref(stream);
 }
 
 bool msi_stream_take(msgsrv_stream *stream, void *message)
@@ -396,7 +410,7 @@ static void tell_half_close(msgsrv_stream *stream)
 
 void msi_stream_go_on(msgsrv_stream *stream)
 {
-    (void)msgsrv_stream_ref(stream);
+    msi_stream_hold(stream);
     while (may_tell(stream) && msi_stream_has_input(stream)) {
         msi_stream_item *item = take_item(stream);
         hand_over(stream, (msi_view){item->data, item->size});
@@ -407,7 +421,7 @@ void msi_stream_go_on(msgsrv_stream *stream)
         if (!stream->over && stream->owner->changed)
             stream->owner->changed(stream);
     }
-    msgsrv_stream_unref(stream);
+    msi_stream_unhold(stream);
 }
 
 void msi_stream_half_closed(msgsrv_stream *stream)

@@ -110,6 +110,8 @@ struct msgsrv_stream {
     uint64_t received; /* messages, in all */
     uint64_t sent;
     unsigned busy;     /* events that are being told */
+    unsigned holds;    /* see msi_stream_hold() */
+    bool owned;        /* the owner's reference ends with msi_stream_drop() */
     uint32_t handling; /* bytes of the message that is being told; its credit is to be given back afterwards */
     bool foreign;      /* its loop is run by a thread of the library's */
     bool has_timer;
@@ -120,9 +122,10 @@ struct msgsrv_stream {
     bool finished;  /* this end sends no more */
     bool peer_done; /* the peer sends no more */
     bool peer_done_told;
-    bool over;      /* the call has ended */
-    bool close_due; /* CLOSED is to be told */
-    bool closed;    /* and was */
+    bool draining_told; /* at the server */
+    bool over;          /* the call has ended */
+    bool close_due;     /* CLOSED is to be told */
+    bool closed;        /* and was */
 };
 
 /* A stream with one reference, the owner's; NULL without memory. `receives` and `sends` are NULL where nothing goes. */
@@ -132,6 +135,32 @@ msgsrv_stream *msi_stream_new(const msi_stream_owner *owner, void *of, msi_loop 
 /* It is on a connection now; or not any more. A sender that waits for that is told. */
 void msi_stream_attach(msgsrv_stream *stream, msi_outlet *outlet, uint64_t id);
 void msi_stream_detach(msgsrv_stream *stream);
+
+/*
+ * Keeps the stream while its functions run, on the loop's thread: several times for each message, so without the atomic operations
+ * of a reference as long as the owner has one that it gives back with msi_stream_drop(), which then waits for the last unhold.
+ */
+static inline void msi_stream_hold(msgsrv_stream *stream)
+{
+    if (stream->holds++ == 0 && !stream->owned)
+        (void)msgsrv_stream_ref(stream);
+}
+
+static inline void msi_stream_unhold(msgsrv_stream *stream)
+{
+    if (--stream->holds == 0 && !stream->owned)
+        msgsrv_stream_unref(stream);
+}
+
+/* Gives the reference of an owner that has set `owned` back. NULL is ignored. */
+static inline void msi_stream_drop(msgsrv_stream *stream)
+{
+    if (!stream)
+        return;
+    stream->owned = false;
+    if (stream->holds == 0)
+        msgsrv_stream_unref(stream);
+}
 
 /* Tells an event, keeping the stream alive meanwhile, and CLOSED afterwards if it has become due. */
 void msi_stream_tell(msgsrv_stream *stream, msgsrv_stream_event event, const void *in, void *out);

@@ -10,19 +10,28 @@
 bool msi_stream_enter(msgsrv_stream *stream, msi_stream_bracket *bracket)
 {
     *bracket = (msi_stream_bracket){.opened = false};
-    if (msi_loop_current == stream->loop)
+    if (msi_loop_current == stream->loop) {
+        msi_stream_hold(stream);
         return true;
+    }
     /* A loop of the library's own runs on another thread, and this stream may not even be looked at. */
     if (stream->foreign || stream->closed)
         return false;
     bracket->opened = true;
-    return stream->owner->enter(stream, bracket);
+    if (!stream->owner->enter(stream, bracket))
+        return false;
+    (void)msgsrv_stream_ref(stream); /* no hold: once the bracket is closed, another thread may drive the loop */
+    return true;
 }
 
 void msi_stream_leave(msgsrv_stream *stream, msi_stream_bracket *bracket)
 {
-    if (bracket->opened)
-        stream->owner->leave(stream, bracket);
+    if (!bracket->opened) {
+        msi_stream_unhold(stream);
+        return;
+    }
+    stream->owner->leave(stream, bracket);
+    msgsrv_stream_unref(stream);
 }
 
 static msgsrv_status not_here(msgsrv_error *error)
@@ -40,10 +49,8 @@ msgsrv_status msgsrv_stream_send(msgsrv_stream *stream, const void *message, msg
     msi_stream_bracket bracket;
     if (!msi_stream_enter(stream, &bracket))
         return not_here(error);
-    (void)msgsrv_stream_ref(stream);
     msgsrv_status status = msi_stream_send(stream, message, error);
     msi_stream_leave(stream, &bracket);
-    msgsrv_stream_unref(stream);
     return status;
 }
 
@@ -54,14 +61,12 @@ msgsrv_status msgsrv_stream_reply(msgsrv_stream *stream, const void *response, m
     msi_stream_bracket bracket;
     if (!msi_stream_enter(stream, &bracket))
         return not_here(error);
-    (void)msgsrv_stream_ref(stream);
     msgsrv_status status;
     if (stream->over || !stream->owner->reply)
         status = msi_error(error, MSGSRV_FAILED_PRECONDITION, "the call is over, or this is not the server's end of it");
     else
         status = stream->owner->reply(stream, response, error);
     msi_stream_leave(stream, &bracket);
-    msgsrv_stream_unref(stream);
     return status;
 }
 
@@ -70,14 +75,12 @@ msgsrv_status msgsrv_stream_finish(msgsrv_stream *stream)
     msi_stream_bracket bracket;
     if (!stream || !msi_stream_enter(stream, &bracket))
         return MSGSRV_FAILED_PRECONDITION;
-    (void)msgsrv_stream_ref(stream);
     bool can = !stream->over && !stream->finished && stream->send.type;
     if (can) {
         stream->finished = true;
         stream->owner->finish(stream);
     }
     msi_stream_leave(stream, &bracket);
-    msgsrv_stream_unref(stream);
     return can ? MSGSRV_OK : MSGSRV_FAILED_PRECONDITION;
 }
 
@@ -86,11 +89,9 @@ static void fail(msgsrv_stream *stream, msgsrv_status code, const char *text)
     msi_stream_bracket bracket;
     if (!msi_stream_enter(stream, &bracket))
         return;
-    (void)msgsrv_stream_ref(stream);
     if (!stream->closed)
         stream->owner->fail(stream, code, text);
     msi_stream_leave(stream, &bracket);
-    msgsrv_stream_unref(stream);
 }
 
 msgsrv_status msgsrv_stream_fail(msgsrv_stream *stream, msgsrv_status code, const char *format, ...)

@@ -187,6 +187,18 @@ static void unavailable(msi_client_session *session, msi_client_call *call, cons
                            (msi_view){(const uint8_t *)reason, strlen(reason)}, (msi_view){0});
 }
 
+/* The first of the open calls with a greater id. */
+static msi_client_call *first_above(msi_client_session *session, uint64_t id)
+{
+    msi_client_call *call;
+    TAILQ_FOREACH(call, &session->open, open)
+    {
+        if (call->node.id > id)
+            break;
+    }
+    return call;
+}
+
 static void on_goaway(msi_client_session *session, const msi_frame *frame)
 {
     if (!session->goaway) {
@@ -200,17 +212,20 @@ static void on_goaway(msi_client_session *session, const msi_frame *frame)
             session->events->leaving(session->client, session);
         session->leaving = true;
     }
-    msi_client_call *call = TAILQ_FIRST(&session->open);
+    msi_client_call *call = first_above(session, frame->last_id);
     while (call) {
-        msi_client_call *next = TAILQ_NEXT(call, open);
-        if (call->node.id > frame->last_id) {
-            let_go(session, call);
-            if (repeatable(call))
-                session->events->untaken(session->client, call);
-            else
-                unavailable(session, call, session->reason);
-        }
-        call = next;
+        uint64_t id = call->node.id;
+        const msi_client_call *next = TAILQ_NEXT(call, open);
+        uint64_t next_id = next ? next->node.id : 0;
+        let_go(session, call);
+        if (repeatable(call))
+            session->events->untaken(session->client, call);
+        else
+            unavailable(session, call, session->reason);
+        /* Interceptors hear of an end, and may end any other call. */
+        call = next_id ? call_of(session, next_id) : NULL;
+        if (!call)
+            call = first_above(session, id);
     }
     finish_if_idle(session);
 }

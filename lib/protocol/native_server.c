@@ -445,10 +445,13 @@ static bool open_session(msi_conn *conn, msi_call_host *host, const msi_protocol
     return true;
 }
 
+/* Once, however often the list comes round because others of it end meanwhile. */
 static void tell_draining(msgsrv_call *call)
 {
-    if (call->stream)
-        msi_stream_tell(call->stream, MSGSRV_STREAM_DRAINING, NULL, NULL);
+    if (!call->stream || call->stream->draining_told)
+        return;
+    call->stream->draining_told = true;
+    msi_stream_tell(call->stream, MSGSRV_STREAM_DRAINING, NULL, NULL);
 }
 
 static void drain(msi_conn *conn)

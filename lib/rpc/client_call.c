@@ -47,7 +47,7 @@ void msi_client_entry_free(msi_client_entry *entry)
         free(entry->child);
     }
     msgsrv_stream_unref(entry->call.stream);
-    free(entry->intercepted);
+    msi_intercept_release(&entry->intercepted);
     msi_buf_release(&entry->call.body);
     msi_metadata_clear(&entry->call.metadata);
     msi_metadata_clear(&entry->call.head);
@@ -98,7 +98,7 @@ void msi_client_end(msi_client_entry *entry, msgsrv_status code, bool from_peer,
     entry->end_waits = false;
     msi_error_set(&entry->error, code, from_peer, text, size);
     detach(entry);
-    if (entry->intercepted)
+    if (entry->intercepted.interceptors)
         msi_client_intercept_end(entry);
     bool kept = entry->call.stream && !entry->events; /* until it is closed, which may be now */
     if (entry->call.stream)
@@ -357,7 +357,7 @@ void msi_client_intercept_end(msi_client_entry *entry)
         .messages_received = entry->call.streams_responses ? stream->received : ok,
         .messages_sent = entry->call.streams_requests ? stream->sent : 1,
     };
-    msi_intercept_end(entry->intercepted, &info, &outcome);
+    msi_intercept_end(&entry->intercepted, &info, &outcome, msi_now());
 }
 
 static msgsrv_status intercept(msi_client_entry *entry, msgsrv_error *error)
@@ -367,12 +367,11 @@ static msgsrv_status intercept(msi_client_entry *entry, msgsrv_error *error)
         return MSGSRV_OK;
     msgsrv_error said = {.code = MSGSRV_OK};
     msgsrv_call_info info = info_of(entry);
-    msgsrv_status status = msi_intercept_begin(interceptors, &info, &entry->intercepted, &said);
+    msgsrv_status status = msi_intercept_begin(&entry->intercepted, interceptors, &info, msi_now(), &said);
     if (status == MSGSRV_OK)
         return MSGSRV_OK;
     entry->error = said;
-    if (entry->intercepted)
-        msi_client_intercept_end(entry);
+    msi_client_intercept_end(entry);
     if (error)
         *error = said;
     return status;

@@ -40,21 +40,21 @@ static void add_waiting(msgsrv_client *client, msi_client_entry *entry)
     TAILQ_INSERT_TAIL(&client->waiting, &entry->call, open);
 }
 
-/* Fails what waits and does not want to wait longer. */
+/* Fails what waits and does not want to wait longer. Interceptors hear of it, and may end others that wait: each is moved to the end of the
+ * list before it is touched. */
 static void fail_waiting(msgsrv_client *client, const char *reason)
 {
-    struct msi_client_calls keep = TAILQ_HEAD_INITIALIZER(keep);
+    size_t count = 0;
     msi_client_call *call;
-    while ((call = TAILQ_FIRST(&client->waiting)) != NULL) {
+    TAILQ_FOREACH(call, &client->waiting, open)
+    count++;
+    while (count-- && (call = TAILQ_FIRST(&client->waiting)) != NULL) {
         msi_client_entry *entry = msi_client_entry_of(call);
-        if (entry->wait_for_ready) {
-            TAILQ_REMOVE(&client->waiting, call, open);
-            TAILQ_INSERT_TAIL(&keep, call, open);
-        } else {
+        TAILQ_REMOVE(&client->waiting, call, open);
+        TAILQ_INSERT_TAIL(&client->waiting, call, open);
+        if (!entry->wait_for_ready)
             fail(entry, reason);
-        }
     }
-    TAILQ_CONCAT(&client->waiting, &keep, open);
 }
 
 static void on_backoff_over(evutil_socket_t fd, short what, void *arg)

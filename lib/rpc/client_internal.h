@@ -37,8 +37,8 @@ typedef struct msi_client_entry {
     const msgsrv_method *method; /* NULL: a ping, which only waits for a connection here */
     msi_post post;               /* from another thread, to its loop */
     msi_waiter *waiter;          /* NULL: asynchronous */
-    msi_intercepted *intercepted;
-    msgsrv_stream_fn events; /* of a stream; NULL: it is synchronous, and kept until it is closed */
+    msi_intercepted intercepted; /* `interceptors` is NULL: it is not */
+    msgsrv_stream_fn events;     /* of a stream; NULL: it is synchronous, and kept until it is closed */
     _Alignas(max_align_t) unsigned char stream_closure[MSGSRV_STREAM_CLOSURE_SIZE];
     TAILQ_ENTRY(msi_client_entry) kept; /* the client's list of synchronous streams */
     struct msi_stream_op *read_op;      /* what waits for it */

@@ -365,7 +365,10 @@ static progress try_read(msi_client_entry *entry, msi_stream_op *op)
     if (!stream->receive.type)
         return DONE;
     if (msi_stream_has_input(stream))
-        op->found = msi_stream_take(stream, op->received);
+        op->found =
+            msi_stream_take(stream, stream->message); /* room that is there: reading cannot fail for memory alone */
+    if (op->found)
+        memcpy(op->received, stream->message, stream->receive.type->struct_size);
     return op->found || entry->ended ? DONE : WAITS;
 }
 
@@ -373,18 +376,11 @@ bool msgsrv_stream_read(msgsrv_stream *stream, void *message)
 {
     if (!is_sync(stream, NULL) || !message || !stream->receive.type)
         return false;
-    size_t size = stream->receive.type->struct_size;
-    void *taken = calloc(1, size ? size : 1);
     msi_client_entry *entry = entry_of(stream);
-    if (!taken || !entry) {
-        free(taken);
+    if (!entry)
         return false;
-    }
-    msi_stream_op op = {.stream = stream, .try = try_read, .place = &entry->read_op, .received = taken};
+    msi_stream_op op = {.stream = stream, .try = try_read, .place = &entry->read_op, .received = message};
     (void)carry_out(&op);
-    if (op.found)
-        memcpy(message, taken, size);
-    free(taken);
     return op.found;
 }
 

@@ -81,7 +81,8 @@ static msgsrv_status fill(msi_method *method, const msgsrv_service_method *from,
     if (status)
         return status;
     if (from->method->kind == MSGSRV_UNARY ? !from->invoke : !from->serve)
-        return msi_error(error, MSGSRV_INVALID_ARGUMENT, "%s: no function serves a method of its kind", from->method->path);
+        return msi_error(error, MSGSRV_INVALID_ARGUMENT, "%s: no function serves a method of its kind",
+                         from->method->path);
     method->description = from->method;
     method->service_method = from;
     method->implementation = implementation;

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/limits.h"
+#include "base/utf8.h"
 
 #define NESTING_MAX 64
 #define BLOCK_SIZE ((size_t)16 * MSI_KIB)
@@ -289,6 +290,8 @@ static void read_field(reader *in, msi_view view, msi_field_desc *field)
     field->required = label == 2;
     msi_view json = last(in, view, 10);
     field->json_name = json.size ? text_of(in, json) : camel_case(in, field->name);
+    if (json.size && msi_text_check(json.data, json.size) == MSI_TEXT_NOT_UTF8)
+        wrong(in, "a field's name in JSON is not UTF-8");
     if (type == MSI_TYPE_MESSAGE || type == MSI_TYPE_GROUP || type == MSI_TYPE_ENUM)
         field->type_name = type_name_of(in, last(in, view, 6));
     if (explicit_presence)
@@ -324,6 +327,38 @@ static void index_fields(reader *in, msi_message_desc *message)
     }
 }
 
+static int compare_values(const void *a, const void *b)
+{
+    const msi_enum_value_desc *left = *(const msi_enum_value_desc *const *)a;
+    const msi_enum_value_desc *right = *(const msi_enum_value_desc *const *)b;
+    if (left->number != right->number)
+        return left->number < right->number ? -1 : 1;
+    return (left > right) - (left < right);
+}
+
+static void index_values(reader *in, msi_enum_desc *type)
+{
+    type->by_number = allocate(in, type->value_count, sizeof *type->by_number);
+    if (!type->by_number)
+        return;
+    for (size_t i = 0; i < type->value_count; i++)
+        type->by_number[i] = &type->values[i];
+    qsort(type->by_number, type->value_count, sizeof *type->by_number, compare_values);
+}
+
+/* The entry of a map has a key of a kind that JSON has names for, and a value. */
+static void check_entry(reader *in, const msi_message_desc *message)
+{
+    const msi_field_desc *key = msi_message_field(message, 1);
+    const msi_field_desc *value = msi_message_field(message, 2);
+    bool is_key = key && !key->repeated && is_packable(key->type) && key->type != MSI_TYPE_DOUBLE &&
+                  key->type != MSI_TYPE_FLOAT && key->type != MSI_TYPE_ENUM;
+    if (key && !key->repeated && key->type == MSI_TYPE_STRING)
+        is_key = true;
+    if (!is_key || !value || value->repeated || value->type == MSI_TYPE_GROUP)
+        wrong(in, "the entry of a map is not one");
+}
+
 static msi_enum_desc *read_enum(reader *in, msi_view view, const char *scope)
 {
     msi_enum_desc *type = allocate(in, 1, sizeof *type);
@@ -351,6 +386,7 @@ static msi_enum_desc *read_enum(reader *in, msi_view view, const char *scope)
         /* Values are siblings of their enum (descriptor.proto, EnumValueDescriptor). */
         add_symbol(in, joined(in, scope, '.', value->name), MSGSRV_SYMBOL_NONE, NULL, 0);
     }
+    index_values(in, type);
     return type;
 }
 
@@ -425,6 +461,8 @@ static msi_message_desc *read_message(reader *in, msi_view view, const char *sco
     read_members(in, view, message);
     add_extensions(in, view, 6, message->full_name);
     index_fields(in, message);
+    if (message->map_entry && !in->wrong && !in->no_memory)
+        check_entry(in, message);
     return message;
 }
 

@@ -74,8 +74,9 @@ typedef struct msi_enum_value_desc {
 typedef struct msi_enum_desc {
     const char *full_name;
     const msi_file_desc *file;
-    msi_enum_value_desc *values;
+    msi_enum_value_desc *values; /* as declared */
     size_t value_count;
+    const msi_enum_value_desc **by_number; /* ascending; of equal ones as declared */
     const int32_t *path;
     size_t path_size;
 } msi_enum_desc;
@@ -170,6 +171,9 @@ const msi_enum_desc *msi_schema_enum(const msgsrv_schema *schema, const char *na
 const msi_symbol *msi_schema_symbol_any(const msgsrv_schema *schema, const char *name);
 
 /* A message's field by number, or by either of its names. */
+/* The name of an enum's number, the first of several; NULL: it has none. */
+const char *msi_enum_name(const msi_enum_desc *type, int32_t number);
+
 const msi_field_desc *msi_message_field(const msi_message_desc *message, uint32_t number);
 const msi_field_desc *msi_message_named(const msi_message_desc *message, const char *name);
 

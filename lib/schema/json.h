@@ -44,6 +44,9 @@ bool msi_timestamp_read(const char *text, size_t size, int64_t *seconds, int32_t
 bool msi_duration_text(int64_t seconds, int32_t nanos, char text[MSI_TIME_TEXT]);
 bool msi_duration_read(const char *text, size_t size, int64_t *seconds, int32_t *nanos);
 
+/* Whether all of a text is UTF-8; a NUL is a character as any other. */
+bool msi_json_is_utf8(const uint8_t *text, size_t size);
+
 /* Appends to a text. false without memory. */
 bool msi_json_put_string(msi_buf *out, const uint8_t *text, size_t size); /* in quotes, escaped */
 bool msi_json_put_base64(msi_buf *out, const uint8_t *data, size_t size); /* in quotes */

@@ -5,13 +5,13 @@
  */
 #include <float.h>
 #include <inttypes.h>
-#include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/error.h"
 #include "schema/json.h"
+#include "schema/json_parse.h"
 
 #define PATH_ROOM 160
 #define SHOWN 40
@@ -21,6 +21,7 @@ typedef struct reader {
     const msi_json_limits *limits;
     msi_buf out;
     unsigned depth;
+    bool marked; /* the tree has integers beyond jansson's */
     msgsrv_error *error;
     msgsrv_status status;
     char path[PATH_ROOM];
@@ -41,9 +42,26 @@ static bool fail(reader *in, msgsrv_status status, const char *what)
     return false;
 }
 
-/* The value as the text shows it, cut. */
-static void show(const json_t *value, char text[SHOWN + 4])
+/* An integer beyond jansson's, which its tree has as a string; or NULL. */
+static const char *large_integer(const reader *in, const json_t *value)
 {
+    return in->marked ? msi_json_large_integer(value) : NULL;
+}
+
+/* A string of the text. */
+static const char *string_of(const reader *in, const json_t *value)
+{
+    return large_integer(in, value) ? NULL : json_string_value(value);
+}
+
+/* The value as the text shows it, cut. */
+static void show(const reader *in, const json_t *value, char text[SHOWN + 4])
+{
+    const char *large = large_integer(in, value);
+    if (large) {
+        snprintf(text, SHOWN + 4, "%.*s%s", SHOWN, large, strlen(large) > SHOWN ? "..." : "");
+        return;
+    }
     char *dumped = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
     size_t size = dumped ? strlen(dumped) : 0;
     snprintf(text, SHOWN + 4, "%.*s%s", SHOWN, dumped ? dumped : "?", size > SHOWN ? "..." : "");
@@ -54,7 +72,7 @@ static bool mismatch(reader *in, const json_t *value, const char *expected)
 {
     char shown[SHOWN + 4];
     char what[SHOWN + 80];
-    show(value, shown);
+    show(in, value, shown);
     snprintf(what, sizeof what, "%s is not %s", shown, expected);
     return fail(in, MSGSRV_INVALID_ARGUMENT, what);
 }
@@ -130,11 +148,12 @@ typedef struct whole {
 
 static bool integral(double value, whole *to)
 {
-    if (!(fabs(value) < 18446744073709551616.0) || floor(value) != value)
+    double magnitude = value < 0 ? -value : value; /* without libm, which the library needs for nothing else */
+    if (!(magnitude < 18446744073709551616.0))
         return false;
     to->negative = value < 0;
-    to->magnitude = (uint64_t)fabs(value);
-    return true;
+    to->magnitude = (uint64_t)magnitude;
+    return (double)to->magnitude == magnitude;
 }
 
 /* "-12", or a form of a real that is whole: "1.0", "1e3". */
@@ -157,8 +176,11 @@ static bool integer_text(const char *text, size_t size, whole *to)
     return msi_json_read_double(text, size, &real) && integral(real, to);
 }
 
-static bool integer_of(const json_t *value, whole *to)
+static bool integer_of(const reader *in, const json_t *value, whole *to)
 {
+    const char *large = large_integer(in, value);
+    if (large)
+        return integer_text(large, strlen(large), to);
     if (json_is_integer(value)) {
         json_int_t given = json_integer_value(value);
         *to = (whole){given < 0, given < 0 ? 0 - (uint64_t)given : (uint64_t)given};
@@ -178,7 +200,7 @@ static bool signed_of(reader *in, const json_t *value, unsigned bits, int64_t *t
 {
     uint64_t most = bits == 32 ? INT32_MAX : INT64_MAX;
     whole given;
-    if (!integer_of(value, &given) || !fits(&given, most, most + 1))
+    if (!integer_of(in, value, &given) || !fits(&given, most, most + 1))
         return mismatch(in, value, bits == 32 ? "an int32" : "an int64");
     *to = (int64_t)(given.negative ? 0 - given.magnitude : given.magnitude);
     return true;
@@ -187,7 +209,7 @@ static bool signed_of(reader *in, const json_t *value, unsigned bits, int64_t *t
 static bool unsigned_of(reader *in, const json_t *value, unsigned bits, uint64_t *to)
 {
     whole given;
-    if (!integer_of(value, &given) || !fits(&given, bits == 32 ? UINT32_MAX : UINT64_MAX, 0))
+    if (!integer_of(in, value, &given) || !fits(&given, bits == 32 ? UINT32_MAX : UINT64_MAX, 0))
         return mismatch(in, value, bits == 32 ? "a uint32" : "a uint64");
     *to = given.magnitude;
     return true;
@@ -195,8 +217,11 @@ static bool unsigned_of(reader *in, const json_t *value, unsigned bits, uint64_t
 
 static bool real_of(reader *in, const json_t *value, bool single, double *to)
 {
-    const char *text = json_string_value(value);
-    if (json_is_number(value))
+    const char *large = large_integer(in, value);
+    const char *text = string_of(in, value);
+    if (large && msi_json_read_double(large, strlen(large), to))
+        ; /* as it is */
+    else if (json_is_number(value))
         *to = json_number_value(value);
     else if (text && strcmp(text, "NaN") == 0)
         *to = NAN;
@@ -221,7 +246,7 @@ static bool enum_of(reader *in, const msi_field_desc *field, const json_t *value
         *to = 0;
         return true;
     }
-    const char *name = json_string_value(value);
+    const char *name = string_of(in, value);
     for (size_t i = 0; i < type->value_count && name; i++) {
         if (strcmp(type->values[i].name, name) == 0) {
             *to = type->values[i].number;
@@ -229,7 +254,7 @@ static bool enum_of(reader *in, const msi_field_desc *field, const json_t *value
         }
     }
     whole given;
-    if (integer_of(value, &given) && fits(&given, INT32_MAX, (uint64_t)INT32_MAX + 1)) {
+    if (integer_of(in, value, &given) && fits(&given, INT32_MAX, (uint64_t)INT32_MAX + 1)) {
         *to = (int64_t)(given.negative ? 0 - given.magnitude : given.magnitude);
         return true;
     }
@@ -254,7 +279,7 @@ typedef struct scalar {
 static bool bytes_of(reader *in, const json_t *value, scalar *to)
 {
     bool without_memory = false;
-    if (!json_is_string(value))
+    if (!string_of(in, value))
         return mismatch(in, value, "bytes in base64");
     if (!msi_base64_read(json_string_value(value), json_string_length(value), &to->bytes, &without_memory))
         return without_memory ? no_memory(in) : mismatch(in, value, "bytes in base64");
@@ -281,7 +306,7 @@ static bool float_bits(reader *in, const json_t *value, bool single, scalar *to)
 
 static uint64_t zigzag(int64_t value)
 {
-    return (uint64_t)value << 1 ^ (uint64_t)(value >> 63);
+    return (uint64_t)value << 1 ^ (value < 0 ? UINT64_MAX : 0);
 }
 
 static bool read_scalar(reader *in, const msi_field_desc *field, const json_t *value, scalar *to)
@@ -318,9 +343,9 @@ static bool read_scalar(reader *in, const msi_field_desc *field, const json_t *v
         to->bits = (uint64_t)value64;
         return ok;
     case MSI_TYPE_STRING:
-        to->text = json_string_value(value);
+        to->text = string_of(in, value);
         to->size = json_string_length(value);
-        return json_is_string(value) || mismatch(in, value, "a string");
+        return to->text || mismatch(in, value, "a string");
     default:
         return bytes_of(in, value, to);
     }
@@ -537,7 +562,14 @@ static bool unknown_member(reader *in, const msi_message_desc *message, const ch
 static bool put_unknown(reader *in, const json_t *value)
 {
     scalar read = {0};
-    bool ok = bytes_of(in, value, &read) && (msi_buf_append(&in->out, read.text, read.size) || no_memory(in));
+    bool ok = bytes_of(in, value, &read);
+    const uint8_t *at = (const uint8_t *)read.text;
+    const uint8_t *end = ok ? at + read.size : at;
+    msi_wire_field field;
+    while (ok && at && at < end)
+        at = msi_wire_field_get(at, end, &field);
+    ok = ok && (at || mismatch(in, value, "the bytes of fields")) &&
+         (msi_buf_append(&in->out, read.text, read.size) || no_memory(in));
     msi_buf_release(&read.bytes);
     return ok;
 }
@@ -609,7 +641,7 @@ static bool put_time(reader *in, const json_t *value, bool timestamp)
 {
     int64_t seconds;
     int32_t nanos;
-    const char *text = json_string_value(value);
+    const char *text = string_of(in, value);
     size_t size = json_string_length(value);
     bool read = text && (timestamp ? msi_timestamp_read(text, size, &seconds, &nanos)
                                    : msi_duration_read(text, size, &seconds, &nanos));
@@ -623,11 +655,13 @@ static bool put_time(reader *in, const json_t *value, bool timestamp)
 /* "fooBar,baz.quux" as paths "foo_bar" and "baz.quux". */
 static bool put_mask(reader *in, const json_t *value)
 {
-    const char *at = json_string_value(value);
+    const char *at = string_of(in, value);
     if (!at || strlen(at) != json_string_length(value))
         return mismatch(in, value, "paths joined by commas");
     while (*at) {
         size_t size = strcspn(at, ",");
+        if (size == 0)
+            return mismatch(in, value, "paths joined by commas");
         if (!put_tag(in, 1, MSI_WIRE_BYTES))
             return false;
         size_t start = in->out.len;
@@ -650,12 +684,13 @@ static bool put_mask(reader *in, const json_t *value)
 
 static bool put_any_value(reader *in, const msi_message_desc *message, const json_t *value)
 {
-    uint32_t number = json_is_null(value)      ? 1
-                      : json_is_number(value)  ? 2
-                      : json_is_string(value)  ? 3
-                      : json_is_boolean(value) ? 4
-                      : json_is_object(value)  ? 5
-                                               : 6;
+    uint32_t number = json_is_null(value)        ? 1
+                      : json_is_number(value)    ? 2
+                      : large_integer(in, value) ? 2
+                      : json_is_string(value)    ? 3
+                      : json_is_boolean(value)   ? 4
+                      : json_is_object(value)    ? 5
+                                                 : 6;
     const msi_field_desc *field = msi_message_field(message, number);
     if (!field)
         return fail(in, MSGSRV_INVALID_ARGUMENT, "its type is not the known one");
@@ -686,14 +721,22 @@ static bool put_any(reader *in, const json_t *value)
     const msi_message_desc *type = msi_schema_message(in->schema, name + 1);
     if (!type)
         return fail(in, MSGSRV_INVALID_ARGUMENT, "the schema has not the type of an Any");
-    if (!put_tag(in, 1, MSI_WIRE_BYTES) || !put_bytes(in, url, strlen(url)) || !put_tag(in, 2, MSI_WIRE_BYTES))
+    if (!put_tag(in, 1, MSI_WIRE_BYTES) || !put_bytes(in, url, strlen(url)))
+        return false;
+    size_t before = in->out.len;
+    if (!put_tag(in, 2, MSI_WIRE_BYTES))
         return false;
     size_t start = in->out.len;
     bool known = msi_json_known(type->full_name) != MSI_KNOWN_NOT;
     const json_t *inner = json_object_get(value, "value");
     if (known && (!inner || json_object_size(value) != 2))
         return fail(in, MSGSRV_INVALID_ARGUMENT, "an Any of this type needs a member \"value\" and no other");
-    return (known ? put_message(in, type, inner) : put_object(in, type, value, true)) && close_length(in, start);
+    if (!(known ? put_message(in, type, inner) : put_object(in, type, value, true)))
+        return false;
+    if (in->out.len > start)
+        return close_length(in, start);
+    in->out.len = before; /* empty: as absent */
+    return true;
 }
 
 static bool put_known(reader *in, const msi_message_desc *message, const json_t *value)
@@ -731,11 +774,10 @@ static bool put_message(reader *in, const msi_message_desc *message, const json_
 
 static msgsrv_status convert(reader *in, const msi_message_desc *message, const char *text, size_t size)
 {
-    json_error_t wrong;
-    json_t *value = json_loadb(text, size, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &wrong);
-    if (!value)
-        return msi_error(in->error, MSGSRV_INVALID_ARGUMENT, "not JSON: %s (line %d, column %d)", wrong.text,
-                         wrong.line, wrong.column);
+    json_t *value;
+    msgsrv_status status = msi_json_parse(text, size, &value, &in->marked, in->error);
+    if (status)
+        return status;
     bool ok = put_message(in, message, value) &&
               (in->out.len <= in->limits->max_bytes ||
                fail(in, MSGSRV_RESOURCE_EXHAUSTED, "the message is over the limit of bytes"));

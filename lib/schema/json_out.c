@@ -145,16 +145,13 @@ static bool put_enum(writer *to, const msi_field_desc *field, int32_t number)
         return fail(to, MSGSRV_NOT_FOUND, field->type_name, "the schema has no such enum");
     if (strcmp(type->full_name, "google.protobuf.NullValue") == 0)
         return put(to, "null");
-    for (size_t i = 0; i < type->value_count && !to->limits->options.enum_numbers; i++) {
-        if (type->values[i].number == number)
-            return put_text(to, type->values[i].name, strlen(type->values[i].name));
-    }
-    return put_number(to, number);
+    const char *name = to->limits->options.enum_numbers ? NULL : msi_enum_name(type, number);
+    return name ? put_text(to, name, strlen(name)) : put_number(to, number);
 }
 
 static bool put_string(writer *to, const msi_field_desc *field, msi_view text)
 {
-    if (msi_text_check(text.data, text.size) == MSI_TEXT_NOT_UTF8)
+    if (!msi_json_is_utf8(text.data, text.size))
         return fail(to, MSGSRV_INVALID_ARGUMENT, field->name, "not UTF-8");
     return put_text(to, text.data, text.size);
 }
@@ -200,9 +197,21 @@ static bool put_value(writer *to, const msi_field_desc *field, const msi_wire_fi
     return put_message(to, type, value->bytes);
 }
 
+/* Of 32 bits only those count, however long the varint is. */
 static bool is_zero(const msi_field_desc *field, const msi_wire_field *value)
 {
-    return field->type == MSI_TYPE_STRING || field->type == MSI_TYPE_BYTES ? value->bytes.size == 0 : value->value == 0;
+    switch (field->type) {
+    case MSI_TYPE_STRING:
+    case MSI_TYPE_BYTES:
+        return value->bytes.size == 0;
+    case MSI_TYPE_INT32:
+    case MSI_TYPE_UINT32:
+    case MSI_TYPE_SINT32:
+    case MSI_TYPE_ENUM:
+        return (uint32_t)value->value == 0;
+    default:
+        return value->value == 0;
+    }
 }
 
 /* The wire type of a single value. */
@@ -290,30 +299,43 @@ static bool find_fields(writer *to, const msi_message_desc *message, msi_view da
     return true;
 }
 
-/* Of a oneof only the member that came last is there, and of it only what came after the others. */
-static bool keep_last_of_oneofs(writer *to, const msi_message_desc *message, fields *all)
+static int compare_oneofs(const void *a, const void *b)
 {
-    if (message->oneof_count == 0)
-        return true;
-    found *last = calloc(message->oneof_count, sizeof *last); /* the member, and since when */
-    if (!last)
-        return no_memory(to);
+    const found *left = a;
+    const found *right = b;
+    if (left->field->oneof != right->field->oneof)
+        return left->field->oneof < right->field->oneof ? -1 : 1;
+    return (left->order > right->order) - (left->order < right->order);
+}
+
+static bool has_oneofs(const fields *all)
+{
     for (size_t i = 0; i < all->count; i++) {
-        const found *at = &all->list[i];
-        if (at->field->oneof >= 0 && last[at->field->oneof].field != at->field)
-            last[at->field->oneof] = *at;
+        if (all->list[i].field->oneof >= 0)
+            return true;
     }
+    return false;
+}
+
+/* Of a oneof only the member that came last is there, and of it only what came after the others. Costs what was found, not what the type
+ * declares, which may be much more. */
+static void keep_last_of_oneofs(fields *all)
+{
+    if (!has_oneofs(all))
+        return;
+    qsort(all->list, all->count, sizeof *all->list, compare_oneofs);
     size_t kept = 0;
-    for (size_t i = 0; i < all->count; i++) {
-        const found *at = &all->list[i];
-        bool gone = at->field->oneof >= 0 &&
-                    (last[at->field->oneof].field != at->field || at->order < last[at->field->oneof].order);
-        if (!gone)
-            all->list[kept++] = *at;
+    for (size_t i = 0, end; i < all->count; i = end) {
+        int32_t oneof = all->list[i].field->oneof;
+        for (end = i + 1; end < all->count && oneof >= 0 && all->list[end].field->oneof == oneof; end++)
+            continue;
+        size_t from = end - 1;
+        while (from > i && all->list[from - 1].field == all->list[end - 1].field)
+            from--;
+        while (from < end)
+            all->list[kept++] = all->list[from++];
     }
     all->count = kept;
-    free(last);
-    return true;
 }
 
 static int compare_found(const void *a, const void *b)
@@ -362,6 +384,7 @@ static bool put_repeated(writer *to, const msi_field_desc *field, const found *l
 typedef struct entry {
     char *key; /* as JSON, quotes included; NULL-terminated, on the heap */
     msi_wire_field value;
+    msi_buf merged; /* where the value is a message that came several times */
     size_t order;
 } entry;
 
@@ -390,6 +413,21 @@ static char *key_text(writer *to, const msi_field_desc *field, const msi_wire_fi
     return text;
 }
 
+/* A further value of one entry: of a message, what comes is added to what is there. */
+static bool set_value(writer *to, const msi_field_desc *field, const msi_wire_field *value, entry *into)
+{
+    const msi_view before = into->value.bytes;
+    bool merge = field->type == MSI_TYPE_MESSAGE && before.size > 0;
+    into->value = *value;
+    if (!merge)
+        return true;
+    if ((into->merged.len == 0 && !msi_buf_append(&into->merged, before.data, before.size)) ||
+        (value->bytes.size && !msi_buf_append(&into->merged, value->bytes.data, value->bytes.size)))
+        return no_memory(to);
+    into->value.bytes = (msi_view){into->merged.data, into->merged.len};
+    return true;
+}
+
 static bool read_entry(writer *to, const msi_message_desc *type, msi_view data, entry *into)
 {
     const msi_field_desc *key_field = msi_message_field(type, 1);
@@ -405,8 +443,8 @@ static bool read_entry(writer *to, const msi_message_desc *type, msi_view data, 
             return fail(to, MSGSRV_INVALID_ARGUMENT, type->full_name, "does not decode");
         if (field.number == 1 && field.type == wire_type(key_field))
             key = field;
-        else if (field.number == 2 && field.type == wire_type(value_field))
-            into->value = field;
+        else if (field.number == 2 && field.type == wire_type(value_field) && !set_value(to, value_field, &field, into))
+            return false;
     }
     into->key = key_text(to, key_field, &key);
     return into->key != NULL;
@@ -439,8 +477,10 @@ static bool put_map(writer *to, const msi_message_desc *type, const found *list,
         qsort(entries, count, sizeof *entries, compare_entries);
         ok = put_entries(to, type, entries, count);
     }
-    for (size_t i = 0; i < count && entries; i++)
+    for (size_t i = 0; i < count && entries; i++) {
         free(entries[i].key);
+        msi_buf_release(&entries[i].merged);
+    }
     free(entries);
     return ok;
 }
@@ -474,15 +514,24 @@ static bool put_field(writer *to, const msi_field_desc *field, const found *list
     return put_value(to, field, &zero);
 }
 
+/* How many of the fields that were found, sorted, are the same as the one at `at`. */
+static size_t run_of(const fields *all, size_t at, const msi_field_desc *field)
+{
+    size_t count = 0;
+    while (at + count < all->count && all->list[at + count].field == field)
+        count++;
+    return count;
+}
+
+/* What came; with all_fields also what did not. A type of many fields costs no time for a message of few. */
 static bool put_members(writer *to, const msi_message_desc *message, const fields *all, bool *first)
 {
+    bool each = to->limits->options.all_fields;
     size_t at = 0;
-    for (size_t i = 0; i < message->field_count; i++) {
-        const msi_field_desc *field = message->by_number[i];
-        size_t count = 0;
-        while (at + count < all->count && all->list[at + count].field == field)
-            count++;
-        if (!put_field(to, field, &all->list[at], count, first))
+    for (size_t i = 0; each ? i < message->field_count : at < all->count; i++) {
+        const msi_field_desc *field = each ? message->by_number[i] : all->list[at].field;
+        size_t count = run_of(all, at, field);
+        if (!put_field(to, field, count ? &all->list[at] : NULL, count, first))
             return false;
         at += count;
     }
@@ -495,7 +544,9 @@ static bool put_members(writer *to, const msi_message_desc *message, const field
 static bool put_object(writer *to, const msi_message_desc *message, msi_view data, bool *first)
 {
     fields all = {0};
-    bool ok = find_fields(to, message, data, &all) && keep_last_of_oneofs(to, message, &all);
+    bool ok = find_fields(to, message, data, &all);
+    if (ok)
+        keep_last_of_oneofs(&all);
     if (ok && all.count)
         qsort(all.list, all.count, sizeof *all.list, compare_found);
     ok = ok && put_members(to, message, &all, first);
@@ -574,31 +625,44 @@ static bool put_mask(writer *to, const msi_message_desc *message, msi_view data)
                 ok = msi_buf_append(&text, &c, 1) || no_memory(to);
             }
         }
-        if (ok && upper)
-            ok = fail(to, MSGSRV_INVALID_ARGUMENT, message->full_name, "a path that ends in '_'");
+        if (ok && (upper || value.bytes.size == 0))
+            ok = fail(to, MSGSRV_INVALID_ARGUMENT, message->full_name, "a path that is empty or ends in '_'");
     }
     ok = ok && put_text(to, text.data ? text.data : (const uint8_t *)"", text.len);
     msi_buf_release(&text);
     return ok;
 }
 
-/* google.protobuf.Value: one of its six kinds. */
-static bool put_any_value(writer *to, const msi_message_desc *message, msi_view data)
+/* google.protobuf.Value: one of its six kinds, which are a oneof; null and what is not a finite number are not as elsewhere. */
+static bool put_kind(writer *to, const msi_message_desc *message, const found *list, size_t count)
 {
-    msi_wire_field values[7];
-    uint32_t which;
-    if (!read_numbers(to, message, data, values, &which))
-        return false;
-    if (which == 0)
-        return fail(to, MSGSRV_INVALID_ARGUMENT, message->full_name, "no kind of value is set");
-    const msi_field_desc *field = msi_message_field(message, which);
-    if (which == 2) {
+    const msi_field_desc *field = list[count - 1].field;
+    if (field->number == 1)
+        return put(to, "null");
+    if (field->number == 2) {
         double number;
-        memcpy(&number, &values[2].value, sizeof number);
+        memcpy(&number, &list[count - 1].value.value, sizeof number);
         if (number - number != 0)
             return fail(to, MSGSRV_INVALID_ARGUMENT, message->full_name, "a number that is not finite");
     }
-    return which == 1 ? put(to, "null") : put_value(to, field, &values[which]);
+    return put_single(to, field, list, count);
+}
+
+static bool put_any_value(writer *to, const msi_message_desc *message, msi_view data)
+{
+    fields all = {0};
+    bool ok = find_fields(to, message, data, &all);
+    if (ok)
+        keep_last_of_oneofs(&all);
+    if (ok && all.count == 0)
+        ok = fail(to, MSGSRV_INVALID_ARGUMENT, message->full_name, "no kind of value is set");
+    size_t count = 1; /* of the kind that came last */
+    while (ok && count < all.count && all.list[all.count - 1 - count].field == all.list[all.count - 1].field)
+        count++;
+    ok = ok && put_kind(to, message, &all.list[all.count - count], count);
+    free(all.list);
+    msi_buf_release(&all.unknown);
+    return ok;
 }
 
 /* The only field of Struct, ListValue and the wrappers. */

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/limits.h"
+#include "base/utf8.h"
 #include "schema/json.h"
 
 #define DEPTH_STANDARD 100u
@@ -34,6 +35,19 @@ msgsrv_status msi_json_options(const msgsrv_json_options *given, msi_json_limits
         return msi_error(error, MSGSRV_INVALID_ARGUMENT, "msgsrv_json_options: indent is %u, expected 0 to 8",
                          options->indent);
     return MSGSRV_OK;
+}
+
+bool msi_json_is_utf8(const uint8_t *text, size_t size)
+{
+    const uint8_t *end = text + size;
+    while (text < end) {
+        const uint8_t *nul = memchr(text, 0, (size_t)(end - text));
+        const uint8_t *stop = nul ? nul : end;
+        if (msi_text_check(text, (size_t)(stop - text)) != MSI_TEXT_OK)
+            return false;
+        text = nul ? nul + 1 : end;
+    }
+    return true;
 }
 
 bool msi_json_put_string(msi_buf *out, const uint8_t *text, size_t size)
@@ -145,6 +159,8 @@ bool msi_json_put_double(msi_buf *out, double value, bool single)
         return msi_buf_append(out, "\"NaN\"", 5);
     if (isinf(value))
         return value > 0 ? msi_buf_append(out, "\"Infinity\"", 10) : msi_buf_append(out, "\"-Infinity\"", 11);
+    if (value == 0 && signbit(value)) /* "-0" would be read as an integer, which has no such zero */
+        return msi_buf_append(out, "-0.0", 4);
     char text[40];
     int size = 0;
     for (int digits = single ? 6 : 15; digits <= (single ? 9 : 17); digits++) {

@@ -98,6 +98,20 @@ const msi_field_desc *msi_message_field(const msi_message_desc *message, uint32_
     return NULL;
 }
 
+const char *msi_enum_name(const msi_enum_desc *type, int32_t number)
+{
+    size_t low = 0;
+    size_t high = type->value_count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (type->by_number[middle]->number < number)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < type->value_count && type->by_number[low]->number == number ? type->by_number[low]->name : NULL;
+}
+
 const msi_field_desc *msi_message_named(const msi_message_desc *message, const char *name)
 {
     for (size_t i = 0; i < message->field_count; i++) {

@@ -149,21 +149,29 @@ bool msi_call_open(msi_buf *out, uint64_t id, const char *method, uint32_t timeo
     return true;
 }
 
+/* As open_frame() and open_body() would, in one go: streams are made of these. */
 bool msi_item_open(msi_buf *out, uint64_t id, size_t hint, msi_open_frame *open)
 {
-    uint8_t *at = open_frame(out, MSI_FRAME_ITEM, 1 + msi_varint_size(id), hint, open);
-    if (!at)
+    if (!msi_buf_reserve(out, HEAD_ROOM + VARINT_ROOM + hint))
         return false;
-    open_body(out, put_varint_field(at, 1, id), hint, open);
+    open->start = out->len;
+    open->number = MSI_FRAME_ITEM;
+    open->fields = 1u + (uint32_t)msi_varint_size(id);
+    open->body_length_size = (uint8_t)msi_varint_size(hint);
+    open->length_size = (uint8_t)msi_varint_size(open->fields + 1u + open->body_length_size + hint);
+    uint8_t *at = out->data + out->len + msi_varint_size(frame_tag(MSI_FRAME_ITEM)) + open->length_size;
+    at = put_varint_field(at, 1, id);
+    *at++ = TAG(MSI_FRAME_BODY, MSI_WIRE_BYTES);
+    open->body = (size_t)(at - out->data) + open->body_length_size;
+    out->len = open->body;
     return true;
 }
 
-bool msi_frame_close(msi_buf *out, const msi_open_frame *open)
+/* The lengths are not as large as was guessed: moves what is behind them. */
+static bool close_moved(msi_buf *out, const msi_open_frame *open, size_t body, size_t length)
 {
-    size_t body = out->len - open->body;
     bool framed = open->body_length_size != 0;
     size_t body_length_size = framed ? msi_varint_size(body) : 0;
-    size_t length = framed ? open->fields + 1 + body_length_size + body : body;
     size_t length_size = msi_varint_size(length);
     size_t before = (size_t)open->length_size + open->body_length_size;
     size_t after = length_size + body_length_size;
@@ -188,6 +196,20 @@ bool msi_frame_close(msi_buf *out, const msi_open_frame *open)
     if (framed)
         (void)msi_varint_put(fields_to + fields, body);
     out->len = (size_t)(body_to - out->data) + body;
+    return true;
+}
+
+bool msi_frame_close(msi_buf *out, const msi_open_frame *open)
+{
+    size_t body = out->len - open->body;
+    bool framed = open->body_length_size != 0;
+    size_t body_length_size = framed ? msi_varint_size(body) : 0;
+    size_t length = framed ? open->fields + 1 + body_length_size + body : body;
+    if (body_length_size != open->body_length_size || msi_varint_size(length) != open->length_size)
+        return close_moved(out, open, body, length);
+    (void)msi_varint_put(msi_varint_put(out->data + open->start, frame_tag(open->number)), length);
+    if (framed)
+        (void)msi_varint_put(out->data + open->body - body_length_size, body);
     return true;
 }
 

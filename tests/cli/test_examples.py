@@ -2,9 +2,11 @@
 """
 The examples, run as the README says, and the standalone one built against an installed library.
 """
+import contextlib
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import unittest
 
@@ -83,6 +85,67 @@ class Clients(TestCase):
             self.check(run(sys.executable, "-B", script, "127.0.0.1", port, "2", "-3"), 0, "-1\n")
             self.check(run(sys.executable, "-B", script, "127.0.0.1", port, "2147483647", "1"), 1,
                        err="the server could not answer\n")
+
+
+@contextlib.contextmanager
+def tail(url, *files):
+    """The tail client while it runs."""
+    with subprocess.Popen([example("tail-client"), url, *files], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+class Tail(TestCase):
+    def setUp(self):
+        super().setUp()
+        self.shown = os.path.join(self.folder, "shown")
+        os.mkdir(self.shown)
+        self.write("a.log", "".join(f"old {i}\n" for i in range(12)) + "half")
+        self.write("b.log", "")
+        with open(os.path.join(self.folder, "secret"), "w") as file:
+            file.write("secret\n")
+        os.symlink("../secret", os.path.join(self.shown, "link"))
+
+    def write(self, name, text):
+        with open(os.path.join(self.shown, name), "a") as file:
+            file.write(text)
+
+    def run_server(self):
+        return running(example("tail-server"), "tcp://127.0.0.1:0", self.shown)
+
+    def test_follow(self):
+        with self.run_server() as program, tail(program.url, "a.log", "b.log") as process:
+            for i in range(2, 12):
+                self.assertEqual(process.stdout.readline(), f"a.log: old {i}\n")
+            self.write("b.log", "first\n\n")
+            self.assertEqual(process.stdout.readline(), "b.log: first\n")
+            self.assertEqual(process.stdout.readline(), "b.log: \n")
+            self.write("a.log", " and whole\n")
+            self.assertEqual(process.stdout.readline(), "a.log: half and whole\n")
+            # More than the client has credit for, and than is sent at once.
+            self.write("b.log", "".join(f"{i} {'x' * 100}\n" for i in range(20000)))
+            for i in range(20000):
+                self.assertEqual(process.stdout.readline(), f"b.log: {i} {'x' * 100}\n")
+            program.kill()
+            self.assertEqual(process.wait(), 1)
+            self.assertIn("UNAVAILABLE", process.stderr.read())
+
+    def test_what_is_not_shown(self):
+        with self.run_server() as program:
+            for name in ("../secret", "link", "/etc/passwd", "none", ""):
+                result = run(example("tail-client"), program.url, name)
+                self.check(result, 1, "", f"PERMISSION_DENIED: no file here: {name}\n")
+            os.mkdir(os.path.join(self.shown, "folder"))
+            os.mkfifo(os.path.join(self.shown, "pipe"))
+            for name in ("folder", "pipe"):
+                self.check(run(example("tail-client"), program.url, name), 1, "",
+                           f"FAILED_PRECONDITION: cannot open: {name}\n")
+        with refusing_url() as url:
+            self.check_match(run(example("tail-client"), url, "x"), 1, "", "UNAVAILABLE: .+\n")
+        self.check(run(example("tail-server")), 1, err="usage: example-tail-server URL DIRECTORY\n")
 
 
 class Standalone(TestCase):

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Makes the seeds of the fuzz targets: small files, one story each, in corpus/frame, corpus/server and corpus/decode.
+"""Makes the seeds of the fuzz targets: small files, one story each, in corpus/frame, corpus/server, corpus/decode and corpus/json.
 
     corpus.py           writes them anew
     corpus.py --check   says whether the files there are these
@@ -196,6 +196,55 @@ BODIES = {
 }
 
 
+def fixed64(number, data=b"12345678"):
+    """A fixed64 field."""
+    return varint(number << 3 | 1) + data
+
+
+# Descriptors: a field of a message, a message, an enum, a method; and files of them.
+def described(name, number, kind, label=1, more=b""):
+    """A FieldDescriptorProto."""
+    return field(2, field(1, name) + uint(3, number) + uint(4, label) + uint(5, kind) + more)
+
+
+ENTRY = field(3, field(1, "ByNameEntry") + described("key", 1, 9) + described("value", 2, 5) + field(7, uint(7, 1)))
+FILE = field(1, "a.proto") + field(2, "a.b") + field(12, "proto3")
+MESSAGE = field(4, field(1, "M") + described("some_text", 1, 9) + described("inner", 2, 11, 1, field(6, ".a.b.M")) +
+                described("numbers", 3, 5, 3) + described("by_name", 4, 11, 3, field(6, ".a.b.M.ByNameEntry")) + ENTRY +
+                described("kind", 5, 14, 1, field(6, ".a.b.E") + uint(9, 0)) + field(8, field(1, "choice")))
+ENUM = field(5, field(1, "E") + field(2, field(1, "ZERO") + uint(2, 0)) + field(2, field(1, "MINUS") + uint(2, -1)))
+SERVICE = field(6, field(1, "S") + field(2, field(1, "Do") + field(2, ".a.b.M") + field(3, ".a.b.M") + uint(6, 1)))
+COMMENT = field(9, field(1, field(1, b"\x04\x00") + field(3, " Of M.\n") + field(4, " Behind.\n")))
+
+# By the first byte of fuzz_json.c.
+DESCRIPTOR, WIRE, TEXT, VALUE = range(4)
+KNOWN_TEXT = """{"known": {"aTimestamp": "2026-01-31T12:00:00.5+01:00", "aDuration": "-1.5s", "aStruct": {"a": [1, null, {}]},
+ "aFieldmask": "fooBar,b", "aInt64value": "5", "aAny": {"@type": "x/kinds.Inner", "name": "y"},
+ "listAny": [{"@type": "x/google.protobuf.Duration", "value": "1s"}]}}"""
+JSON = {
+    "descriptor": (DESCRIPTOR, FILE + MESSAGE + ENUM + SERVICE + COMMENT),
+    "descriptor_all": (DESCRIPTOR | 12, FILE + MESSAGE + ENUM),
+    "descriptor_twice": (DESCRIPTOR, FILE + MESSAGE * 2),
+    "descriptor_empty": (DESCRIPTOR, b""),
+    "descriptor_map_of_messages": (DESCRIPTOR, FILE + field(4, field(1, "M") + described("key", 1, 11, 1, field(6, ".a.b.M")) +
+                                                            described("value", 2, 11, 3, field(6, ".a.b.M")) + field(7, uint(7, 1)))),
+    "wire_plain": (WIRE, field(1, uint(3, 5) + uint(7, -1) + fixed64(1) + field(14, "text") + field(15, "\0\1"))),
+    "wire_known": (WIRE, field(7, field(1, uint(1, 5) + uint(2, 5000)) + field(2, uint(1, 5)) + field(13, field(3, "x")) +
+                               field(15, field(1, "foo_bar") + field(1, "b")) + field(16, field(1, "x/kinds.Inner") + field(2, field(1, "y"))))),
+    "wire_maps": (WIRE, field(6, field(12, field(1, "k") + field(2, "v")) * 2 + field(11, uint(1, 1)) + field(30, field(1, "v") + field(2, uint(1, 0))))),
+    "wire_value": (WIRE, field(7, field(13, field(5, field(1, field(1, "k") + field(2, field(6, field(1, uint(4, 1)))))) * 2))),
+    "wire_unknown": (WIRE | 4, field(99, "x") + field(1, uint(99, 1))),
+    "wire_choice": (WIRE, field(5, uint(3, 5) + field(17, field(1, "a")) + field(17, field(1, "b")) + uint(30, 0))),
+    "text_plain": (TEXT, """{"plain": {"aInt32": 1.0, "aUint64": 18446744073709551615, "aBytes": "-_8", "aColour": "RED", "aFloat": "NaN"}}"""),
+    "text_names": (TEXT | 16, """{"names": {"snake_case_name": 1, "_leading": 2, "Some other-name": 3}}"""),
+    "text_maps": (TEXT, """{"maps": {"byInt32": {"-1": "x"}, "byBool": {"true": "y"}, "toValue": {"": [null]}}}"""),
+    "text_known": (TEXT, KNOWN_TEXT),
+    "text_unknown": (TEXT | 68, """{"nobody": 1, "@unknown": "CAE=", "plain": {"aColour": "BLUE"}}"""),
+    "text_nested": (TEXT, """{"next": """ * 120 + "{}" + "}" * 120),
+    "value": (VALUE, """[1, 2.5e3, "x\\u00e9", null, true, {"a": {"b": []}}, 123456789012345678901]"""),
+}
+
+
 def seeds():
     """Every file's path below corpus/, and its bytes."""
     for name, stream in STREAMS.items():
@@ -207,6 +256,8 @@ def seeds():
         yield f"server/{name}_closed", b"\x09" + STREAMS[name]
     for name, (kind, body) in BODIES.items():
         yield f"decode/{name}", bytes([kind]) + body
+    for name, (kind, body) in JSON.items():
+        yield f"json/{name}", bytes([kind]) + (body.encode() if isinstance(body, str) else body)
 
 
 def main():

@@ -103,7 +103,8 @@ static void check_call(const msi_frame *frame)
     if (size)
         memcpy(method, frame->method.data, size);
     method[size] = '\0';
-    FUZZ_CHECK(msi_call_open(&out, frame->id, method, frame->timeout_ms, NULL, &(msi_call_credit){0}, frame->body.size / 2, &open));
+    FUZZ_CHECK(msi_call_open(&out, frame->id, method, frame->timeout_ms, NULL, &(msi_call_credit){0},
+                             frame->body.size / 2, &open));
     FUZZ_CHECK(msi_buf_append(&out, frame->body.data, frame->body.size));
     FUZZ_CHECK(msi_frame_close(&out, &open));
     read_again(&out, MSI_FRAME_CALL, &again);

@@ -97,7 +97,8 @@ START_TEST(a_method_of_a_kind_that_does_not_fit_is_refused_at_register_and_at_ca
         api_contains(error.text, "/messages.Demo/Add");
         messages_AddResponse response;
         messages_AddRequest request = {.a = 1};
-        api_expect(MSGSRV_INVALID_ARGUMENT, msgsrv_client_call(client, &method, &request, NULL, &response, &error), &error);
+        api_expect(MSGSRV_INVALID_ARGUMENT, msgsrv_client_call(client, &method, &request, NULL, &response, &error),
+                   &error);
     }
     msgsrv_client_free(client);
     msgsrv_server_free(server);

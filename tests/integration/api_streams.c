@@ -202,6 +202,7 @@ typedef struct watcher {
     unsigned closed;
     unsigned cancel_at; /* cancels at that message */
     unsigned pause_at;
+    bool pause_first; /* in BEGIN */
     unsigned to_send; /* Sum */
     msgsrv_status status;
     char reply[32];
@@ -234,6 +235,8 @@ static msgsrv_status watch(const void *implementation, msgsrv_stream *stream, ms
     case MSGSRV_STREAM_BEGIN:
         own->begun++;
         own->stream = stream;
+        if (own->pause_first)
+            msgsrv_stream_pause(stream);
         send_some(own, stream);
         break;
     case MSGSRV_STREAM_MESSAGE:
@@ -336,6 +339,27 @@ START_TEST(a_paused_stream_gets_its_end_after_its_messages)
 }
 END_TEST
 
+/* The first message is here before anything was told. */
+START_TEST(a_stream_paused_in_its_begin_gets_no_message)
+{
+    msgsrv_server *server = server_with(NULL);
+    msgsrv_client *client = client_of(server, false);
+    watcher own = {.pause_first = true};
+    api_call_add(client); /* connected, so that the call goes out at once */
+    (void)open_watched(client, &ts_count_method, "3 10", &own, false);
+    ts_streams_wait(&streams, closed, 1);
+    api_call_add(client); /* answered behind them on the same connection */
+    ck_assert_uint_eq(own.begun, 1);
+    ck_assert_uint_eq(own.messages, 0);
+    msgsrv_stream_resume(own.stream);
+    drive(client, &own, false);
+    ck_assert_uint_eq(own.messages, 3);
+    ck_assert_int_eq(own.status, MSGSRV_OK);
+    msgsrv_client_free(client);
+    msgsrv_server_free(server);
+}
+END_TEST
+
 START_TEST(a_client_freed_in_a_message_closes_its_streams_before_it_returns)
 {
     msgsrv_server *server = server_with(NULL);
@@ -380,6 +404,6 @@ END_TEST
 TS_MAIN("streams", a_server_streams_to_a_synchronous_client, a_synchronous_client_streams_to_a_server,
         an_early_answer_ends_the_writing, both_write_and_read, a_stream_that_lasts_is_cancelled_and_closed,
         a_client_that_is_freed_leaves_its_streams_harmless, events_come_in_order_and_end_once,
-        a_paused_stream_gets_its_end_after_its_messages,
+        a_paused_stream_gets_its_end_after_its_messages, a_stream_paused_in_its_begin_gets_no_message,
         a_client_freed_in_a_message_closes_its_streams_before_it_returns, without_a_server_a_stream_ends_unavailable,
         a_server_that_is_freed_ends_its_streams)

@@ -822,6 +822,46 @@ START_TEST(a_synchronous_stream_and_what_must_not_come)
 }
 END_TEST
 
+typedef struct reader {
+    api_event begun;
+    msgsrv_stream *stream;
+    bool found;
+} reader;
+
+static void *read_in_a_thread(void *arg)
+{
+    reader *own = arg;
+    messages_EchoMessage message = messages_EchoMessage_init_zero;
+    api_event_add(&own->begun);
+    own->found = msgsrv_stream_read(own->stream, &message);
+    return NULL;
+}
+
+/* The thread that waits is let go once. */
+START_TEST(a_message_that_does_not_decode_ends_a_read_that_waits)
+{
+    msgsrv_error error = {0};
+    messages_EchoMessage request = messages_EchoMessage_init_zero;
+    pthread_t thread;
+    start();
+    for (uint64_t id = 1; id <= 20; id++) {
+        reader own = {.stream = open_sync(&ts_typed_count_method, &request, id)};
+        api_event_init(&own.begun);
+        ck_assert_int_eq(pthread_create(&thread, NULL, read_in_a_thread, &own), 0);
+        api_event_wait(&own.begun, 1);
+        if (id % 2)
+            ts_nap(); /* either before or while it waits */
+        ts_put_item(&out, id, "\x0a\x05no", 4);
+        send_out();
+        pthread_join(thread, NULL);
+        ck_assert(!own.found);
+        (void)expect(TS_CANCEL, id);
+        api_expect(MSGSRV_INTERNAL, msgsrv_stream_close(own.stream, NULL, &error), &error);
+    }
+    finish();
+}
+END_TEST
+
 START_TEST(a_synchronous_stream_of_a_lost_connection)
 {
     msgsrv_error error = {0};
@@ -841,8 +881,9 @@ START_TEST(a_synchronous_stream_of_a_lost_connection)
 }
 END_TEST
 
-TS_MAIN("wire_streams_client", calls_byte_by_byte, a_client_sends_64_items_at_first_and_one_more_for_each_credit,
-        a_client_passes_256_kib_once, a_client_gives_credit_back_by_half_windows, head_items_and_end_are_told_in_order,
+TS_MAIN("wire_streams_client", a_message_that_does_not_decode_ends_a_read_that_waits, calls_byte_by_byte,
+        a_client_sends_64_items_at_first_and_one_more_for_each_credit, a_client_passes_256_kib_once,
+        a_client_gives_credit_back_by_half_windows, head_items_and_end_are_told_in_order,
         frames_of_no_open_call_are_skipped, an_item_for_a_call_with_one_reply_is_the_servers_mistake,
         an_item_beyond_the_credit_ends_its_call, an_item_over_the_message_limit_ends_its_call,
         an_item_that_does_not_decode_ends_its_call, the_reply_of_a_client_streaming_call_is_in_its_end,

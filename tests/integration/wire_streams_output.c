@@ -114,7 +114,7 @@ START_TEST(a_refused_stream_is_told_once_and_not_before_there_is_room)
     peer->deaf = true;
     put_count(1, "all 1000");
     ts_peer_send(peer, &out);
-    ts_wait_stat(server, output_buffered_bytes, >=, 4 * KIB);
+    ts_wait_stat(server, output_buffered_bytes, >=, 1);
     /* Calls are served meanwhile; the stream, once the kernel has all that it takes, is asked for nothing. */
     do {
         taken = ts_stats(server).items_sent;

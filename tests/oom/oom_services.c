@@ -48,7 +48,7 @@ static msgsrv_status list_health(struct visit *visit, msgsrv_error *error)
     return status;
 }
 
-/* Ends a stream from this end; CANCELLED is then how it went well. */
+/* Ends a stream from this end, if it has not ended; CANCELLED is then how it went well. */
 static msgsrv_status leave(msgsrv_stream *stream, msgsrv_error *error)
 {
     msgsrv_stream_cancel(stream);
@@ -65,7 +65,7 @@ static msgsrv_status watch_stats(struct visit *visit, msgsrv_error *error)
     if (status)
         return status;
     if (!msgsrv_info_v1_Info_WatchStats_read(call, &response))
-        return msgsrv_info_v1_Info_WatchStats_close(call, error);
+        return leave(call.stream, error);
     msgsrv_info_v1_WatchStatsResponse_release(&response);
     return leave(call.stream, error);
 }
@@ -82,10 +82,10 @@ static msgsrv_status watch_health(struct visit *visit, msgsrv_error *error)
     if (status)
         return status;
     if (!grpc_health_v1_Health_Watch_read(call, &response))
-        return grpc_health_v1_Health_Watch_close(call, error);
+        return leave(call.stream, error);
     status = msgsrv_server_set_health(visit->server, request.service, MSGSRV_HEALTH_SERVING, error);
     if (status == MSGSRV_OK && !grpc_health_v1_Health_Watch_read(call, &response))
-        return grpc_health_v1_Health_Watch_close(call, error);
+        return leave(call.stream, error);
     msgsrv_status end = leave(call.stream, status ? NULL : error);
     return status ? status : end;
 }

@@ -152,7 +152,8 @@ static void compare_call(uint64_t id, const char *method, uint32_t timeout_ms, b
     ck_assert(msi_buf_append(&out, "before", 6));
     ts_put(&want, "before", 6);
     msi_open_frame open;
-    ck_assert(msi_call_open(&out, id, method, timeout_ms, with_metadata ? &set : NULL, &(msi_call_credit){0}, hint, &open));
+    ck_assert(
+        msi_call_open(&out, id, method, timeout_ms, with_metadata ? &set : NULL, &(msi_call_credit){0}, hint, &open));
     ck_assert(msi_buf_append(&out, data, body));
     ck_assert(msi_frame_close(&out, &open));
     ts_call call = {.id = id, .method = method, .timeout_ms = timeout_ms, .body = data, .body_size = body};
