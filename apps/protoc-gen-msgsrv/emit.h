@@ -33,8 +33,9 @@ void msi_emit_stream_functions(msi_buffer *out, const msi_method_proto *method, 
 void msi_emit_stream_source(msi_buffer *out, const msi_method_proto *method, const msi_method_values *values);
 
 /*
- * The values of one method: $svc$, $method$, $function$, $request$, $response$, $path$, $kind$, $pad$; and of one that takes a
- * single request $request_parameter$, $request_argument$ and $request_note$, which are "", "NULL" and "" of the others.
+ * The values of one method: $svc$, $method$, $function$, $request$, $response$, $path$, $kind$, $pad$; and of one that
+ * takes a single request $request_parameter$, $request_argument$ and $request_note$, which are "", "NULL" and "" of
+ * the others.
  */
 void msi_method_values_of(msi_arena *arena, const msi_model *model, const msi_file *file,
                           const msi_service_proto *service, const msi_method_proto *method, msi_method_values *values);

@@ -27,7 +27,10 @@ static const char file_text[] =
 
 /* clang-format on */
 
-/* A file that is embedded. What it imports is less deep, and so comes first; otherwise the name decides, not the request. */
+/*
+ * A file that is embedded. What it imports is less deep, and so comes first; otherwise the name decides: the order in
+ * the request depends on what else is generated.
+ */
 typedef struct embedded {
     const msi_file *file;
     size_t depth;
