@@ -11,7 +11,7 @@
 
 /* What the templates of a method know. */
 typedef struct msi_method_values {
-    msi_value values[10];
+    msi_value values[12];
 } msi_method_values;
 
 /* NAME.msgsrv.h: types, typed functions, inline wrappers. */
@@ -23,7 +23,7 @@ void msi_emit_source(msi_arena *arena, msi_buffer *out, const msi_model *model, 
 /* The embedded descriptors of NAME.msgsrv.c. */
 void msi_emit_files(msi_arena *arena, msi_buffer *out, const msi_model *model, const msi_file *file);
 
-/* Whether messages flow in a direction of a method as a stream; whether in any. */
+/* Whether messages flow as a stream, in either direction. */
 bool msi_streams(const msi_method_proto *method);
 
 /* Of a streaming method: what comes before the service's struct; its functions; and its part of NAME.msgsrv.c. */
@@ -32,7 +32,11 @@ void msi_emit_stream_functions(msi_buffer *out, const msi_method_proto *method, 
                                const msi_place *place);
 void msi_emit_stream_source(msi_buffer *out, const msi_method_proto *method, const msi_method_values *values);
 
-/* The values of one method: $svc$, $method$, $function$, $request$, $response$, $path$, $kind$. */
+/*
+ * The values of one method: $svc$, $method$, $function$, $request$, $response$, $path$, $kind$, $pad$; and of one that
+ * takes a single request $request_parameter$, $request_argument$ and $request_note$, which are "", "NULL" and "" of
+ * the others.
+ */
 void msi_method_values_of(msi_arena *arena, const msi_model *model, const msi_file *file,
                           const msi_service_proto *service, const msi_method_proto *method, msi_method_values *values);
 

@@ -3,6 +3,7 @@
  * The embedded descriptors of NAME.msgsrv.c: the file's own, and those of imports that no other generated code brings along, so that
  * whoever has the file has all that it imports.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "emit.h"
@@ -26,14 +27,27 @@ static const char file_text[] =
 
 /* clang-format on */
 
-/* Which imports get an object of their own here, by the index of a file. */
+/*
+ * A file that is embedded. What it imports is less deep, and so comes first; otherwise the name decides: the order in
+ * the request depends on what else is generated.
+ */
+typedef struct embedded {
+    const msi_file *file;
+    size_t depth;
+} embedded;
+
+/* Which imports get an object of their own here. By the index of a file: */
 typedef struct embedding {
     msi_arena *arena;
     msi_buffer *out;
     const msi_model *model;
     const msi_file *file;
-    bool *here;     /* embedded here */
-    bool *included; /* defined by the code of an import that this one includes */
+    const char *own; /* the name of its object */
+    bool *here;      /* embedded here */
+    bool *included;  /* defined by the code of an import that this one includes */
+    size_t *depth;   /* of those embedded here: how many more of them are below at most */
+    size_t *number;  /* their place */
+    size_t count;
 } embedding;
 
 static size_t index_of(const embedding *what, const msi_file *file)
@@ -41,29 +55,72 @@ static size_t index_of(const embedding *what, const msi_file *file)
     return (size_t)(file - what->model->files);
 }
 
-/* All of a file's imports, however deep, that are not defined elsewhere. Files come after what they import, so this ends. */
-static void mark(embedding *what, const msi_file *file)
+/* One import of a file. Files come after what they import; what does not is no import that can be had. */
+static const msi_file *import_of(const embedding *what, const msi_file *file, size_t index)
 {
-    size_t i;
+    const msi_file *import = msi_model_file(what->model, file->proto->dependency[index]);
 
-    for (i = 0; i < file->proto->dependency_count; i++) {
-        const msi_file *import = msi_model_file(what->model, file->proto->dependency[i]);
+    return import != NULL && import < file ? import : NULL;
+}
 
-        if (import == NULL || import >= file || what->included[index_of(what, import)] ||
-            what->here[index_of(what, import)])
-            continue;
-        what->here[index_of(what, import)] = true;
-        mark(what, import);
+/* All of the file's imports, however deep, that are not defined elsewhere. */
+static void find_embedded(embedding *what)
+{
+    size_t at = index_of(what, what->file), i, j;
+
+    for (i = at + 1; i-- > 0;) {
+        const msi_file *file = &what->model->files[i];
+
+        for (j = 0; (i == at || what->here[i]) && j < file->proto->dependency_count; j++) {
+            const msi_file *import = import_of(what, file, j);
+
+            if (import != NULL && !what->included[index_of(what, import)])
+                what->here[index_of(what, import)] = true;
+        }
     }
+    for (i = 0; i < at; i++)
+        what->count += what->here[i];
+}
+
+static int compare_embedded(const void *a, const void *b)
+{
+    const embedded *left = a, *right = b;
+
+    if (left->depth != right->depth)
+        return left->depth < right->depth ? -1 : 1;
+    return strcmp(left->file->proto->name, right->file->proto->name);
+}
+
+/* What is embedded, in its order. */
+static embedded *sort_embedded(const embedding *what)
+{
+    embedded *list = msi_arena_array(what->arena, what->count, sizeof *list);
+    size_t count = 0, i, j;
+
+    for (i = 0; i < what->model->file_count; i++) {
+        const msi_file *file = &what->model->files[i];
+
+        for (j = 0; what->here[i] && j < file->proto->dependency_count; j++) {
+            const msi_file *import = import_of(what, file, j);
+
+            if (import != NULL && what->here[index_of(what, import)] &&
+                what->depth[i] <= what->depth[index_of(what, import)])
+                what->depth[i] = what->depth[index_of(what, import)] + 1;
+        }
+        if (what->here[i])
+            list[count++] = (embedded){.file = file, .depth = what->depth[i]};
+    }
+    qsort(list, count, sizeof *list, compare_embedded);
+    for (i = 0; i < count; i++)
+        what->number[index_of(what, list[i].file)] = i;
+    return list;
 }
 
 static const char *id_of(const embedding *what, const msi_file *file)
 {
-    const char *own = msi_file_id(what->arena, what->file->stem);
-
-    if (file == what->file || what->included[index_of(what, file)])
-        return msi_arena_printf(what->arena, "%s_proto_file", msi_file_id(what->arena, file->stem));
-    return msi_arena_printf(what->arena, "%s_import_%zu", own, index_of(what, file));
+    if (what->here[index_of(what, file)])
+        return msi_arena_printf(what->arena, "%s_import_%zu", what->own, what->number[index_of(what, file)]);
+    return msi_arena_printf(what->arena, "%s_proto_file", msi_file_id(what->arena, file->stem));
 }
 
 static void emit_bytes(msi_buffer *out, const char *id, const unsigned char *bytes, size_t size)
@@ -82,9 +139,9 @@ static const char *emit_imports(const embedding *what, const msi_file *file, con
     size_t count = 0, i;
 
     for (i = 0; i < file->proto->dependency_count; i++) {
-        const msi_file *import = msi_model_file(what->model, file->proto->dependency[i]);
+        const msi_file *import = import_of(what, file, i);
 
-        if (import == NULL || import >= file)
+        if (import == NULL)
             continue;
         if (count++ == 0)
             msi_buffer_printf(what->out, "\nstatic const msgsrv_proto_file *const %s_imports[] = {\n", id);
@@ -102,8 +159,8 @@ static void emit_one(const embedding *what, const msi_file *file)
     msi_buffer bytes;
 
     msi_buffer_init(&bytes, MAX_FILE);
-    (void)msi_raw_file(what->model->request, what->model->request_size, index_of(what, file), file == what->file, &bytes);
-    if (bytes.full || bytes.size == 0)
+    if (!msi_raw_file(what->model->request, what->model->request_size, index_of(what, file), file == what->file, &bytes) ||
+        bytes.full)
         what->out->full = true;
     else
         emit_bytes(what->out, id, (const unsigned char *)bytes.data, bytes.size);
@@ -122,19 +179,23 @@ static void emit_one(const embedding *what, const msi_file *file)
 void msi_emit_files(msi_arena *arena, msi_buffer *out, const msi_model *model, const msi_file *file)
 {
     embedding what = {.arena = arena, .out = out, .model = model, .file = file};
+    const embedded *list;
     size_t i;
 
+    what.own = msi_arena_printf(arena, "%s_proto_file", msi_file_id(arena, file->stem));
     what.here = msi_arena_array(arena, model->file_count, sizeof *what.here);
     what.included = msi_arena_array(arena, model->file_count, sizeof *what.included);
+    what.depth = msi_arena_array(arena, model->file_count, sizeof *what.depth);
+    what.number = msi_arena_array(arena, model->file_count, sizeof *what.number);
     for (i = 0; i < file->proto->dependency_count; i++) {
         const msi_file *import = msi_import_needed(model, file, i);
 
         if (import != NULL)
             what.included[index_of(&what, import)] = true;
     }
-    mark(&what, file);
-    for (i = 0; i < model->file_count; i++)
-        if (what.here[i])
-            emit_one(&what, &model->files[i]);
+    find_embedded(&what);
+    list = sort_embedded(&what);
+    for (i = 0; i < what.count; i++)
+        emit_one(&what, list[i].file);
     emit_one(&what, file);
 }

@@ -102,8 +102,8 @@ void msi_method_values_of(msi_arena *arena, const msi_model *model, const msi_fi
     const char *svc = msi_c_name(arena, full);
     const char *request = msi_model_find(model, method->input_type)->c_name;
     const char *response = msi_model_find(model, method->output_type)->c_name;
-    /* As far as the parameters of a handler in the service's struct are from the margin. */
     bool client = method->client_streaming, server = method->server_streaming;
+    /* As far as the parameters of a handler in the service's struct are from the margin. */
     int indent = (int)(strlen("    msgsrv_status (*)(") + strlen(method->name));
     const msi_value list[] = {
         {"svc", svc},
@@ -117,6 +117,9 @@ void msi_method_values_of(msi_arena *arena, const msi_model *model, const msi_fi
                  : server         ? "MSGSRV_SERVER_STREAMING"
                                   : "MSGSRV_UNARY"},
         {"pad", msi_arena_printf(arena, "%*s", indent, "")},
+        {"request_parameter", client ? "" : msi_arena_printf(arena, "const %s *request, ", request)},
+        {"request_argument", client ? "NULL" : "request"},
+        {"request_note", client ? "" : " * The request is borrowed, and encoded at once.\n"},
         {NULL, NULL},
     };
 

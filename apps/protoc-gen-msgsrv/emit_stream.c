@@ -54,7 +54,7 @@ static const char handler_end[] =
     "    msgsrv_status (*woken)($function$_server call, void *ctx);\n"
     "    /** The server begins to drain: end soon. */\n"
     "    msgsrv_status (*draining)($function$_server call, void *ctx);\n"
-    "    /** The call has ended, as `outcome` says. The last one: free what belongs to the call. */\n"
+    "    /** The call has ended, as `outcome` says, which is borrowed. The last one: free what is the call's. */\n"
     "    void (*closed)($function$_server call, const msgsrv_error *outcome, void *ctx);\n"
     "} $function$_handler;\n";
 
@@ -65,7 +65,10 @@ static const char method_begin[] =
 
 static const char server_send[] =
     "\n"
-    "/** Sends a message of $path$, or refuses it with MSGSRV_AGAIN. As msgsrv_stream_send(). */\n"
+    "/**\n"
+    " * Sends a message of $path$, which is borrowed, and encoded at once; or refuses it with\n"
+    " * MSGSRV_AGAIN, and writable follows. The loop's thread. Returns what msgsrv_stream_send() does.\n"
+    " */\n"
     "static inline msgsrv_status $function$_server_send(\n"
     "    $function$_server call, const $response$ *message, msgsrv_error *error)\n"
     "{\n"
@@ -74,7 +77,10 @@ static const char server_send[] =
 
 static const char server_reply[] =
     "\n"
-    "/** Ends $path$ with its response, also before the client has sent all. As msgsrv_stream_reply(). */\n"
+    "/**\n"
+    " * Ends $path$ with its response, which is borrowed, and encoded at once; also before the\n"
+    " * client has sent all. The loop's thread. Returns what msgsrv_stream_reply() does.\n"
+    " */\n"
     "static inline msgsrv_status $function$_server_reply(\n"
     "    $function$_server call, const $response$ *response, msgsrv_error *error)\n"
     "{\n"
@@ -101,17 +107,21 @@ static const char client_writable[] =
     "    /** A send that was refused with MSGSRV_AGAIN may be tried again. */\n"
     "    void (*writable)($function$_client call, void *ctx);\n";
 
-static const char client_end[] =
+static const char client_woken[] =
     "    /** msgsrv_stream_wake(), or msgsrv_stream_wake_after(). */\n"
-    "    void (*woken)($function$_client call, void *ctx);\n"
-    "    /** The call has ended; once, and the last one. */\n"
+    "    void (*woken)($function$_client call, void *ctx);\n";
+
+static const char client_end[] =
+    "    /** The call has ended, as `reply` says, which is borrowed; once, and the last one. */\n"
     "    void (*closed)($function$_client call, const msgsrv_reply *reply, void *ctx);\n"
     "} $function$_events;\n";
 
 static const char client_end_response[] =
-    "    /** msgsrv_stream_wake(), or msgsrv_stream_wake_after(). */\n"
-    "    void (*woken)($function$_client call, void *ctx);\n"
-    "    /** The call has ended; once, and the last one. The response is NULL unless it is MSGSRV_OK; released afterwards. */\n"
+    "    /**\n"
+    "     * The call has ended, as `reply` says, which is borrowed; once, and the last one. The response is NULL\n"
+    "     * unless reply->status is MSGSRV_OK, and is released afterwards (to keep it, copy the struct and clear\n"
+    "     * the original to zero).\n"
+    "     */\n"
     "    void (*closed)($function$_client call, const msgsrv_reply *reply, $response$ *response, void *ctx);\n"
     "} $function$_events;\n";
 
@@ -130,13 +140,15 @@ static const char client_closure[] =
     "\n"
     "/**\n";
 
-static const char open_with_request[] =
-    " * Opens $path$ and returns. `events` is copied. On MSGSRV_OK they are told,\n"
-    " * later, until closed; otherwise nothing was started. `call` and `handle` may be NULL. Returns what\n"
-    " * msgsrv_stream_open() does.\n"
+static const char open_text[] =
+    " * Opens $path$ and returns.\n"
+    "$request_note$"
+    " * The events are copied. On MSGSRV_OK they are told, later, on the loop's thread: begin first, closed last and\n"
+    " * exactly once; otherwise nothing was started. `call` and `handle` may be NULL; with a client that has a\n"
+    " * thread of its own `call` must be, and begin brings it. Returns what msgsrv_stream_open() does.\n"
     " */\n"
     "static inline msgsrv_status $function$_open(\n"
-    "    msgsrv_client *client, const $request$ *request, const msgsrv_call_options *options,\n"
+    "    msgsrv_client *client, $request_parameter$const msgsrv_call_options *options,\n"
     "    const $function$_events *events, void *ctx, $function$_client *call, msgsrv_handle *handle,\n"
     "    msgsrv_error *error)\n"
     "{\n"
@@ -144,62 +156,37 @@ static const char open_with_request[] =
     "\n"
     "    closure.events = *events;\n"
     "    closure.ctx = ctx;\n"
-    "    return msgsrv_stream_open(client, &$function$_method, request, options, $function$_event,\n"
+    "    return msgsrv_stream_open(client, &$function$_method, $request_argument$, options, $function$_event,\n"
     "                              &closure, sizeof closure, call ? &call->stream : NULL, handle, error);\n"
     "}\n"
     "\n"
     "/**\n"
-    " * Opens $path$ synchronously: for the functions below, until $function$_close().\n"
-    " * Returns what msgsrv_stream_open() does.\n"
+    " * Opens $path$ synchronously, where synchronous calls may be made.\n"
+    "$request_note$"
+    " * On MSGSRV_OK `call` is the caller's, for the functions below, until\n"
+    " * $function$_close(). Returns what msgsrv_stream_open() does.\n"
     " */\n"
     "static inline msgsrv_status $function$_start(\n"
-    "    msgsrv_client *client, const $request$ *request, const msgsrv_call_options *options,\n"
+    "    msgsrv_client *client, $request_parameter$const msgsrv_call_options *options,\n"
     "    $function$_client *call, msgsrv_error *error)\n"
     "{\n"
-    "    return msgsrv_stream_open(client, &$function$_method, request, options, NULL, NULL, 0,\n"
-    "                              &call->stream, NULL, error);\n"
-    "}\n";
-
-static const char open_alone[] =
-    " * Opens $path$ and returns. `events` is copied. On MSGSRV_OK they are told,\n"
-    " * later, until closed; otherwise nothing was started. `call` and `handle` may be NULL. Returns what\n"
-    " * msgsrv_stream_open() does.\n"
-    " */\n"
-    "static inline msgsrv_status $function$_open(\n"
-    "    msgsrv_client *client, const msgsrv_call_options *options,\n"
-    "    const $function$_events *events, void *ctx, $function$_client *call, msgsrv_handle *handle,\n"
-    "    msgsrv_error *error)\n"
-    "{\n"
-    "    $function$_closure closure;\n"
-    "\n"
-    "    closure.events = *events;\n"
-    "    closure.ctx = ctx;\n"
-    "    return msgsrv_stream_open(client, &$function$_method, NULL, options, $function$_event,\n"
-    "                              &closure, sizeof closure, call ? &call->stream : NULL, handle, error);\n"
-    "}\n"
-    "\n"
-    "/**\n"
-    " * Opens $path$ synchronously: for the functions below, until $function$_close().\n"
-    " * Returns what msgsrv_stream_open() does.\n"
-    " */\n"
-    "static inline msgsrv_status $function$_start(\n"
-    "    msgsrv_client *client, const msgsrv_call_options *options,\n"
-    "    $function$_client *call, msgsrv_error *error)\n"
-    "{\n"
-    "    return msgsrv_stream_open(client, &$function$_method, NULL, options, NULL, NULL, 0,\n"
+    "    return msgsrv_stream_open(client, &$function$_method, $request_argument$, options, NULL, NULL, 0,\n"
     "                              &call->stream, NULL, error);\n"
     "}\n";
 
 static const char client_sends[] =
     "\n"
-    "/** Sends a message of an asynchronous call, or refuses it with MSGSRV_AGAIN. As msgsrv_stream_send(). */\n"
+    "/**\n"
+    " * Sends a message of an asynchronous call, which is borrowed, and encoded at once; or refuses it with\n"
+    " * MSGSRV_AGAIN, and writable follows. The loop's thread. Returns what msgsrv_stream_send() does.\n"
+    " */\n"
     "static inline msgsrv_status $function$_client_send(\n"
     "    $function$_client call, const $request$ *message, msgsrv_error *error)\n"
     "{\n"
     "    return msgsrv_stream_send(call.stream, message, error);\n"
     "}\n"
     "\n"
-    "/** Sends a message of a synchronous call, waiting for room. As msgsrv_stream_write(). */\n"
+    "/** Sends a message of a synchronous call, which is borrowed, waiting for room. As msgsrv_stream_write(). */\n"
     "static inline msgsrv_status $function$_write(\n"
     "    $function$_client call, const $request$ *message, msgsrv_error *error)\n"
     "{\n"
@@ -210,7 +197,7 @@ static const char client_reads[] =
     "\n"
     "/**\n"
     " * Waits for the next message of a synchronous call. True: it is the caller's, to be released with\n"
-    " * $response$_release(). False: there are no more. As msgsrv_stream_read().\n"
+    " * $response$_release(). False: there are no more, and it is untouched. As msgsrv_stream_read().\n"
     " */\n"
     "static inline bool $function$_read($function$_client call, $response$ *message)\n"
     "{\n"
@@ -230,9 +217,10 @@ static const char close_response_text[] =
     "/**\n"
     " * Ends a synchronous call: says that all was sent, waits for the response and the final status, returns that,\n"
     " * and frees the stream. On MSGSRV_OK the response is the caller's, to be released with\n"
-    " * $response$_release(). As msgsrv_stream_close().\n"
+    " * $response$_release(); otherwise it is untouched. As msgsrv_stream_close().\n"
     " */\n"
-    "static inline msgsrv_status $function$_close($function$_client call, $response$ *response, msgsrv_error *error)\n"
+    "static inline msgsrv_status $function$_close(\n"
+    "    $function$_client call, $response$ *response, msgsrv_error *error)\n"
     "{\n"
     "    return msgsrv_stream_close(call.stream, response, error);\n"
     "}\n";
@@ -252,9 +240,10 @@ static const char source_begin[] =
     "    const $function$_handler *handler = &((const $svc$_service *)implementation)->$method$;\n"
     "\n";
 
-static const char implemented_server[] = "    return handler->begin != NULL;\n}\n";
-static const char implemented_client[] = "    return handler->half_close != NULL || handler->message != NULL;\n}\n";
-static const char implemented_bidi[] = "    return handler->message != NULL || handler->begin != NULL;\n}\n";
+/* Whichever can bring the call to its end: without all of them nothing ever would. */
+static const char implemented_by_begin[] = "    return handler->begin != NULL;\n}\n";
+static const char implemented_by_any[] =
+    "    return handler->begin != NULL || handler->message != NULL || handler->half_close != NULL;\n}\n";
 
 static const char serve_begin[] =
     "\n"
@@ -379,10 +368,11 @@ void msi_emit_stream_functions(msi_buffer *out, const msi_method_proto *method, 
     msi_template(out, values->values, client_begin);
     choose(out, values, responses, client_message, NULL);
     choose(out, values, requests, client_writable, NULL);
+    msi_template(out, values->values, client_woken);
     choose(out, values, responses, client_end, client_end_response);
     msi_template(out, values->values, client_closure);
     msi_comment(out, place, " * ");
-    choose(out, values, requests, open_alone, open_with_request);
+    msi_template(out, values->values, open_text);
     choose(out, values, requests, client_sends, NULL);
     choose(out, values, responses, client_reads, NULL);
     choose(out, values, responses, close_text, close_response_text);
@@ -393,10 +383,7 @@ void msi_emit_stream_source(msi_buffer *out, const msi_method_proto *method, con
     bool requests = method->client_streaming, responses = method->server_streaming;
 
     msi_template(out, values->values, source_begin);
-    if (requests && responses)
-        msi_template(out, values->values, implemented_bidi);
-    else
-        choose(out, values, requests, implemented_client, implemented_server);
+    choose(out, values, requests, implemented_by_any, implemented_by_begin);
     msi_template(out, values->values, serve_begin);
     choose(out, values, requests, serve_begin_alone, serve_begin_request);
     choose(out, values, requests, serve_message, NULL);

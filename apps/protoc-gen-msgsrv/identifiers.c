@@ -8,11 +8,12 @@
 #include "identifiers.h"
 #include "names.h"
 
-/* Suffixes of what nanopb and we define for a message, a service and a method; "" is the name itself. */
+/* Suffixes of what nanopb and we define for a message, a service, a file and a method; "" is the name itself. */
 static const char *const nanopb_suffixes[] = {"_msg",       "_init_default", "_init_zero", "_fields", "_size",
                                               "_FIELDLIST", "_CALLBACK",     "_DEFAULT",   "_msgid"};
 static const char *const message_suffixes[] = {"_type", "_release", "_field_table"};
 static const char *const service_suffixes[] = {"_service", "_description", "_register", "_method_table"};
+static const char *const file_suffixes[] = {"_proto_file", "_proto_file_bytes", "_proto_file_imports"};
 static const char *const method_suffixes[] = {"",       "_method", "_fn",     "_closure",     "_complete",
                                               "_async", "_reply",  "_invoke", "_implemented", "_blocking"};
 static const char *const stream_suffixes[] = {"",        "_method",  "_server",     "_client",      "_handler",
@@ -206,7 +207,7 @@ static void add_file(names *table, const msi_file *file)
     size_t i;
 
     element->c_name = msi_file_id(table->arena, file->stem);
-    add(table, element, "_proto_file", true);
+    add_all(table, element, file_suffixes, COUNT(file_suffixes), true);
     for (i = 0; i < file->message_count; i++)
         add_message(table, &file->messages[i]);
     for (i = 0; i < file->proto->enum_type_count; i++) {

@@ -2,7 +2,6 @@
 /*
  * Names; see names.h. Letters are ASCII's, whatever the locale: so protoc's are.
  */
-#include <ctype.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -155,12 +154,11 @@ char *msi_include_guard(msi_arena *arena, const char *stem)
 
 char *msi_file_id(msi_arena *arena, const char *stem)
 {
-    bool digit = *stem >= '0' && *stem <= '9';
-    char *id = msi_arena_printf(arena, "%s%s", digit ? "file_" : "", stem);
-    char *at;
+    char *id = msi_arena_printf(arena, "%s%s", is_digit(*stem) ? "file_" : "", stem);
+    char *c;
 
-    for (at = id; *at != '\0'; at++)
-        if (!isalnum((unsigned char)*at))
-            *at = '_';
+    for (c = id; *c != '\0'; c++)
+        if (!is_letter(*c) && !is_digit(*c))
+            *c = '_';
     return id;
 }

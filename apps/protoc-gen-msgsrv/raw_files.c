@@ -42,33 +42,42 @@ static bool read_varint(const unsigned char *data, size_t size, size_t *at, uint
     return false;
 }
 
-/* The field at a place, which moves behind it. False at the end, and for what is no field. */
+/* Of any length, as nanopb skips them. */
+static bool skip_varint(const unsigned char *data, size_t size, size_t *at)
+{
+    while (*at < size)
+        if (data[(*at)++] < 0x80)
+            return true;
+    return false;
+}
+
+/* The field at a place, which moves behind it. False at the end, and for what is no field: then it stays. */
 static bool next_field(const unsigned char *data, size_t size, size_t *at, raw_field *field)
 {
-    size_t start = *at;
+    size_t end = *at;
     uint64_t tag, length = 0;
 
-    if (!read_varint(data, size, at, &tag))
+    if (!read_varint(data, size, &end, &tag))
         return false;
-    *field = (raw_field){.number = tag >> 3, .start = data + start};
-    if ((tag & 7) == 0 && !read_varint(data, size, at, &length))
-        return false;
-    if ((tag & 7) == 0)
-        length = 0;
-    else if ((tag & 7) == 1)
+    *field = (raw_field){.number = tag >> 3, .start = data + *at};
+    if ((tag & 7) == 0) {
+        if (!skip_varint(data, size, &end))
+            return false;
+    } else if ((tag & 7) == 1) {
         length = 8;
-    else if ((tag & 7) == 5)
+    } else if ((tag & 7) == 5) {
         length = 4;
-    else if ((tag & 7) != 2 || !read_varint(data, size, at, &length))
+    } else if ((tag & 7) != 2 || !read_varint(data, size, &end, &length)) {
         return false;
-    if (length > size - *at)
+    }
+    if (length > size - end)
         return false;
     if ((tag & 7) == 2) {
-        field->inside = data + *at;
+        field->inside = data + end;
         field->size = (size_t)length;
     }
-    *at += (size_t)length;
-    field->whole = *at - start;
+    field->whole = end + (size_t)length - *at;
+    *at += field->whole;
     return true;
 }
 
@@ -130,7 +139,7 @@ static void put_info(msi_buffer *out, const raw_field *info)
     msi_buffer_release(&kept);
 }
 
-static void put_file(msi_buffer *out, const raw_field *file, bool comments)
+static bool put_file(msi_buffer *out, const raw_field *file, bool comments)
 {
     raw_field field;
     size_t at = 0;
@@ -141,6 +150,7 @@ static void put_file(msi_buffer *out, const raw_field *file, bool comments)
         else if (comments)
             put_info(out, &field);
     }
+    return at == file->size;
 }
 
 bool msi_raw_file(const unsigned char *request, size_t size, size_t index, bool comments, msi_buffer *out)
@@ -151,8 +161,7 @@ bool msi_raw_file(const unsigned char *request, size_t size, size_t index, bool 
     while (next_field(request, size, &at, &field)) {
         if (field.number != REQUEST_FILE || field.inside == NULL || index-- > 0)
             continue;
-        put_file(out, &field, comments);
-        return true;
+        return put_file(out, &field, comments);
     }
     return false;
 }

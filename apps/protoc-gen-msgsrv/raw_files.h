@@ -12,8 +12,9 @@
 #include "buffer.h"
 
 /*
- * Appends the FileDescriptorProto with an index (from 0) of an encoded CodeGeneratorRequest. Of its source_code_info only the places that
- * have comments are kept, without their spans, and nothing without `comments`. False when there is none: the request was decoded before, so that cannot be.
+ * Appends the FileDescriptorProto with an index (from 0) of an encoded CodeGeneratorRequest. Of its source_code_info only the
+ * places that have comments are kept, without their spans, and nothing without `comments`. False when there is none, or what is
+ * no message: nanopb has decoded the request before, so that cannot be.
  */
 bool msi_raw_file(const unsigned char *request, size_t size, size_t index, bool comments, msi_buffer *out);
 

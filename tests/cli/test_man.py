@@ -58,7 +58,8 @@ class Pages(TestCase):
 
     def test_every_parameter_of_the_generator(self):
         for word in ("options_path=", "options=", "setting=", "--nanopb_opt", "--msgsrv_opt", "_register", "_async",
-                     "_reply", "_release", "_service"):
+                     "_reply", "_release", "_service", "_handler", "_events", "_server_send", "_server_reply", "_open",
+                     "_client_send", "_start", "_write", "_read", "_close", "_proto_file"):
             self.assertIn(word, self.text("protoc-gen-msgsrv"))
 
 

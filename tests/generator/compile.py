@@ -28,7 +28,7 @@ USER = """#include "{header}"
 }}
 """
 USES = {"inventory": "plant_inventory_v2_Image", "nested": "acme_store_v1_Empty", "messages": "messages_EchoMessage",
-        "comments": "comments_Text", "nopackage": "Question", "classic": "classic_Data"}
+        "comments": "comments_Text", "nopackage": "Question", "classic": "classic_Data", "streams": "streams_v1_Item"}
 NOT_CXX = ("classic",)  # a field is called class
 
 

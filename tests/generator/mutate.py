@@ -36,7 +36,8 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         requests = [dump(folder, "messages", "messages.proto", [messages_dir]),
                     dump(folder, "nested", "nested.proto", [tools.HERE / "protos"]),
-                    dump(folder, "inventory", "inventory.proto", [tools.HERE / "protos"])]
+                    dump(folder, "inventory", "inventory.proto", [tools.HERE / "protos"]),
+                    dump(folder, "streams", "streams.proto", [tools.HERE / "protos"])]
         for request in requests:
             done = subprocess.run([mutate, request, str(CUTS), str(MUTATIONS)], check=False, timeout=600)
             if done.returncode != 0:

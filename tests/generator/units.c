@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The parts of the generator by themselves: buffer, arena, templates, names, nanopb's options.
+ * The parts of the generator by themselves: buffer, arena, templates, names, nanopb's options, files as bytes.
  */
 #include <check.h>
 #include <stdint.h>
@@ -11,6 +11,7 @@
 #include "names.h"
 #include "nanopb_option.h"
 #include "params.h"
+#include "raw_files.h"
 #include "template.h"
 
 START_TEST(buffer_grows_to_its_maximum_and_no_further)
@@ -97,6 +98,8 @@ START_TEST(names_are_those_of_c)
     ck_assert_str_eq(msi_file_stem(&arena, "a/.c"), "a/.c");
     ck_assert_str_eq(msi_include_guard(&arena, "a-b/c.d"), "A_B_C_D_MSGSRV_H");
     ck_assert_str_eq(msi_include_guard(&arena, "9"), "PROTO_9_MSGSRV_H");
+    ck_assert_str_eq(msi_file_id(&arena, "common/base"), "common_base");
+    ck_assert_str_eq(msi_file_id(&arena, "9-a.b\xc3\xa4"), "file_9_a_b__");
     msi_arena_release(&arena);
 }
 END_TEST
@@ -166,6 +169,89 @@ START_TEST(parameters_are_taken_apart)
 }
 END_TEST
 
+/* A request: a parameter, a file "a", and a file "b" with source_code_info, which stands between other fields. */
+#define FILE_A 0x7a, 3, 0x0a, 1, 'a'
+#define SPAN 0x12, 3, 1, 2, 3
+#define INFO_OF_B                                                                         \
+    0x4a, 32, 0x0a, 9, 0x0a, 2, 4, 0, SPAN,             /* no comment */                  \
+        0x0a, 8, SPAN, 0x1a, 1, 'l',                    /* leading, of the file itself */ \
+        0x0a, 9, 0x0a, 1, 6, 0x22, 1, 't', 0x32, 1, 'd' /* trailing and detached */
+#define KEPT_OF_B 0x4a, 16, 0x0a, 3, 0x1a, 1, 'l', 0x0a, 9, 0x0a, 1, 6, 0x22, 1, 't', 0x32, 1, 'd'
+#define FIELDS_OF_B \
+    0xc5, 0x3e, 1, 2, 3, 4, 0xc8, 0x3e, 0xff, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0, 0x62, 0
+
+static const unsigned char raw_request[] = {0x12, 1, 'p', FILE_A, 0x7a, 58, 0x0a, 1, 'b', INFO_OF_B, FIELDS_OF_B};
+
+static void check_raw(const unsigned char *request, size_t size, size_t index, bool notes,
+                      const unsigned char *expected, size_t expected_size)
+{
+    msi_buffer out;
+
+    msi_buffer_init(&out, 1000);
+    ck_assert(msi_raw_file(request, size, index, notes, &out));
+    ck_assert_uint_eq(out.size, expected_size);
+    ck_assert_mem_eq(out.data, expected, expected_size);
+    msi_buffer_release(&out);
+}
+
+START_TEST(raw_files_keep_all_but_places)
+{
+    static const unsigned char a[] = {0x0a, 1, 'a'};
+    static const unsigned char b[] = {0x0a, 1, 'b', KEPT_OF_B, FIELDS_OF_B};
+    static const unsigned char bare[] = {0x0a, 1, 'b', FIELDS_OF_B};
+    msi_buffer out;
+
+    check_raw(raw_request, sizeof raw_request, 0, true, a, sizeof a);
+    check_raw(raw_request, sizeof raw_request, 1, true, b, sizeof b);
+    check_raw(raw_request, sizeof raw_request, 1, false, bare, sizeof bare);
+    msi_buffer_init(&out, 1000);
+    ck_assert(!msi_raw_file(raw_request, sizeof raw_request, 2, true, &out));
+    ck_assert_uint_eq(out.size, 0);
+    msi_buffer_release(&out);
+}
+END_TEST
+
+/* Without a comment there is no source_code_info at all. */
+START_TEST(raw_files_without_comments_have_no_info)
+{
+    static const unsigned char request[] = {0x7a, 16, 0x0a, 1, 'a', 0x4a, 11, 0x0a, 9, 0x0a, 2, 4, 0, SPAN};
+    static const unsigned char a[] = {0x0a, 1, 'a'};
+
+    check_raw(request, sizeof request, 0, true, a, sizeof a);
+}
+END_TEST
+
+START_TEST(raw_files_cut_anywhere_are_refused_or_whole)
+{
+    size_t size;
+
+    for (size = 0; size < sizeof raw_request; size++) {
+        msi_buffer out;
+
+        msi_buffer_init(&out, 1000);
+        ck_assert(!msi_raw_file(raw_request, size, 1, true, &out));
+        msi_buffer_release(&out);
+    }
+}
+END_TEST
+
+START_TEST(raw_files_of_what_is_no_message_are_refused)
+{
+    /* An end of a group; a length beyond the file; a varint without an end. */
+    static const unsigned char bad[][6] = {
+        {0x7a, 4, 0x0a, 1, 'a', 0x0c}, {0x7a, 4, 0x0a, 3, 'a', 'b'}, {0x7a, 4, 0x0a, 0, 0x18, 0xff}};
+    size_t i;
+
+    for (i = 0; i < sizeof bad / sizeof *bad; i++) {
+        msi_buffer out;
+
+        msi_buffer_init(&out, 1000);
+        ck_assert(!msi_raw_file(bad[i], sizeof bad[i], 0, true, &out));
+        msi_buffer_release(&out);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("generator");
@@ -182,6 +268,10 @@ int main(void)
     tcase_add_test(tests, option_text_is_taken_apart);
     tcase_add_test(tests, later_options_count);
     tcase_add_test(tests, parameters_are_taken_apart);
+    tcase_add_test(tests, raw_files_keep_all_but_places);
+    tcase_add_test(tests, raw_files_without_comments_have_no_info);
+    tcase_add_test(tests, raw_files_cut_anywhere_are_refused_or_whole);
+    tcase_add_test(tests, raw_files_of_what_is_no_message_are_refused);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

@@ -408,7 +408,7 @@ static bool messages_Demo_Sum_implemented(const void *implementation)
 {
     const messages_Demo_Sum_handler *handler = &((const messages_Demo_service *)implementation)->Sum;
 
-    return handler->half_close != NULL || handler->message != NULL;
+    return handler->begin != NULL || handler->message != NULL || handler->half_close != NULL;
 }
 
 static msgsrv_status messages_Demo_Sum_serve(
@@ -474,7 +474,7 @@ static bool messages_Demo_Chat_implemented(const void *implementation)
 {
     const messages_Demo_Chat_handler *handler = &((const messages_Demo_service *)implementation)->Chat;
 
-    return handler->message != NULL || handler->begin != NULL;
+    return handler->begin != NULL || handler->message != NULL || handler->half_close != NULL;
 }
 
 static msgsrv_status messages_Demo_Chat_serve(

@@ -118,7 +118,7 @@ typedef struct messages_Demo_Count_handler {
     msgsrv_status (*woken)(messages_Demo_Count_server call, void *ctx);
     /** The server begins to drain: end soon. */
     msgsrv_status (*draining)(messages_Demo_Count_server call, void *ctx);
-    /** The call has ended, as `outcome` says. The last one: free what belongs to the call. */
+    /** The call has ended, as `outcome` says, which is borrowed. The last one: free what is the call's. */
     void (*closed)(messages_Demo_Count_server call, const msgsrv_error *outcome, void *ctx);
 } messages_Demo_Count_handler;
 
@@ -146,7 +146,7 @@ typedef struct messages_Demo_Sum_handler {
     msgsrv_status (*woken)(messages_Demo_Sum_server call, void *ctx);
     /** The server begins to drain: end soon. */
     msgsrv_status (*draining)(messages_Demo_Sum_server call, void *ctx);
-    /** The call has ended, as `outcome` says. The last one: free what belongs to the call. */
+    /** The call has ended, as `outcome` says, which is borrowed. The last one: free what is the call's. */
     void (*closed)(messages_Demo_Sum_server call, const msgsrv_error *outcome, void *ctx);
 } messages_Demo_Sum_handler;
 
@@ -173,7 +173,7 @@ typedef struct messages_Demo_Chat_handler {
     msgsrv_status (*woken)(messages_Demo_Chat_server call, void *ctx);
     /** The server begins to drain: end soon. */
     msgsrv_status (*draining)(messages_Demo_Chat_server call, void *ctx);
-    /** The call has ended, as `outcome` says. The last one: free what belongs to the call. */
+    /** The call has ended, as `outcome` says, which is borrowed. The last one: free what is the call's. */
     void (*closed)(messages_Demo_Chat_server call, const msgsrv_error *outcome, void *ctx);
 } messages_Demo_Chat_handler;
 
@@ -366,7 +366,10 @@ static inline msgsrv_status messages_Demo_Add_reply(msgsrv_held *held, const mes
 /** The method /messages.Demo/Count. */
 extern const msgsrv_method messages_Demo_Count_method;
 
-/** Sends a message of /messages.Demo/Count, or refuses it with MSGSRV_AGAIN. As msgsrv_stream_send(). */
+/**
+ * Sends a message of /messages.Demo/Count, which is borrowed, and encoded at once; or refuses it with
+ * MSGSRV_AGAIN, and writable follows. The loop's thread. Returns what msgsrv_stream_send() does.
+ */
 static inline msgsrv_status messages_Demo_Count_server_send(
     messages_Demo_Count_server call, const messages_CountReply *message, msgsrv_error *error)
 {
@@ -386,7 +389,7 @@ typedef struct messages_Demo_Count_events {
     void (*message)(messages_Demo_Count_client call, const messages_CountReply *message, void *ctx);
     /** msgsrv_stream_wake(), or msgsrv_stream_wake_after(). */
     void (*woken)(messages_Demo_Count_client call, void *ctx);
-    /** The call has ended; once, and the last one. */
+    /** The call has ended, as `reply` says, which is borrowed; once, and the last one. */
     void (*closed)(messages_Demo_Count_client call, const msgsrv_reply *reply, void *ctx);
 } messages_Demo_Count_events;
 
@@ -404,9 +407,11 @@ msgsrv_status messages_Demo_Count_event(
 /**
  * Counts from the first number to the last one, both included; nothing when the first is the greater one.
  *
- * Opens /messages.Demo/Count and returns. `events` is copied. On MSGSRV_OK they are told,
- * later, until closed; otherwise nothing was started. `call` and `handle` may be NULL. Returns what
- * msgsrv_stream_open() does.
+ * Opens /messages.Demo/Count and returns.
+ * The request is borrowed, and encoded at once.
+ * The events are copied. On MSGSRV_OK they are told, later, on the loop's thread: begin first, closed last and
+ * exactly once; otherwise nothing was started. `call` and `handle` may be NULL; with a client that has a
+ * thread of its own `call` must be, and begin brings it. Returns what msgsrv_stream_open() does.
  */
 static inline msgsrv_status messages_Demo_Count_open(
     msgsrv_client *client, const messages_CountRequest *request, const msgsrv_call_options *options,
@@ -422,8 +427,10 @@ static inline msgsrv_status messages_Demo_Count_open(
 }
 
 /**
- * Opens /messages.Demo/Count synchronously: for the functions below, until messages_Demo_Count_close().
- * Returns what msgsrv_stream_open() does.
+ * Opens /messages.Demo/Count synchronously, where synchronous calls may be made.
+ * The request is borrowed, and encoded at once.
+ * On MSGSRV_OK `call` is the caller's, for the functions below, until
+ * messages_Demo_Count_close(). Returns what msgsrv_stream_open() does.
  */
 static inline msgsrv_status messages_Demo_Count_start(
     msgsrv_client *client, const messages_CountRequest *request, const msgsrv_call_options *options,
@@ -435,7 +442,7 @@ static inline msgsrv_status messages_Demo_Count_start(
 
 /**
  * Waits for the next message of a synchronous call. True: it is the caller's, to be released with
- * messages_CountReply_release(). False: there are no more. As msgsrv_stream_read().
+ * messages_CountReply_release(). False: there are no more, and it is untouched. As msgsrv_stream_read().
  */
 static inline bool messages_Demo_Count_read(messages_Demo_Count_client call, messages_CountReply *message)
 {
@@ -451,7 +458,10 @@ static inline msgsrv_status messages_Demo_Count_close(messages_Demo_Count_client
 /** The method /messages.Demo/Sum. */
 extern const msgsrv_method messages_Demo_Sum_method;
 
-/** Ends /messages.Demo/Sum with its response, also before the client has sent all. As msgsrv_stream_reply(). */
+/**
+ * Ends /messages.Demo/Sum with its response, which is borrowed, and encoded at once; also before the
+ * client has sent all. The loop's thread. Returns what msgsrv_stream_reply() does.
+ */
 static inline msgsrv_status messages_Demo_Sum_server_reply(
     messages_Demo_Sum_server call, const messages_SumReply *response, msgsrv_error *error)
 {
@@ -471,7 +481,11 @@ typedef struct messages_Demo_Sum_events {
     void (*writable)(messages_Demo_Sum_client call, void *ctx);
     /** msgsrv_stream_wake(), or msgsrv_stream_wake_after(). */
     void (*woken)(messages_Demo_Sum_client call, void *ctx);
-    /** The call has ended; once, and the last one. The response is NULL unless it is MSGSRV_OK; released afterwards. */
+    /**
+     * The call has ended, as `reply` says, which is borrowed; once, and the last one. The response is NULL
+     * unless reply->status is MSGSRV_OK, and is released afterwards (to keep it, copy the struct and clear
+     * the original to zero).
+     */
     void (*closed)(messages_Demo_Sum_client call, const msgsrv_reply *reply, messages_SumReply *response, void *ctx);
 } messages_Demo_Sum_events;
 
@@ -489,9 +503,10 @@ msgsrv_status messages_Demo_Sum_event(
 /**
  * Adds what it is sent; a sum that does not fit int64 is OUT_OF_RANGE.
  *
- * Opens /messages.Demo/Sum and returns. `events` is copied. On MSGSRV_OK they are told,
- * later, until closed; otherwise nothing was started. `call` and `handle` may be NULL. Returns what
- * msgsrv_stream_open() does.
+ * Opens /messages.Demo/Sum and returns.
+ * The events are copied. On MSGSRV_OK they are told, later, on the loop's thread: begin first, closed last and
+ * exactly once; otherwise nothing was started. `call` and `handle` may be NULL; with a client that has a
+ * thread of its own `call` must be, and begin brings it. Returns what msgsrv_stream_open() does.
  */
 static inline msgsrv_status messages_Demo_Sum_open(
     msgsrv_client *client, const msgsrv_call_options *options,
@@ -507,8 +522,9 @@ static inline msgsrv_status messages_Demo_Sum_open(
 }
 
 /**
- * Opens /messages.Demo/Sum synchronously: for the functions below, until messages_Demo_Sum_close().
- * Returns what msgsrv_stream_open() does.
+ * Opens /messages.Demo/Sum synchronously, where synchronous calls may be made.
+ * On MSGSRV_OK `call` is the caller's, for the functions below, until
+ * messages_Demo_Sum_close(). Returns what msgsrv_stream_open() does.
  */
 static inline msgsrv_status messages_Demo_Sum_start(
     msgsrv_client *client, const msgsrv_call_options *options,
@@ -518,14 +534,17 @@ static inline msgsrv_status messages_Demo_Sum_start(
                               &call->stream, NULL, error);
 }
 
-/** Sends a message of an asynchronous call, or refuses it with MSGSRV_AGAIN. As msgsrv_stream_send(). */
+/**
+ * Sends a message of an asynchronous call, which is borrowed, and encoded at once; or refuses it with
+ * MSGSRV_AGAIN, and writable follows. The loop's thread. Returns what msgsrv_stream_send() does.
+ */
 static inline msgsrv_status messages_Demo_Sum_client_send(
     messages_Demo_Sum_client call, const messages_SumRequest *message, msgsrv_error *error)
 {
     return msgsrv_stream_send(call.stream, message, error);
 }
 
-/** Sends a message of a synchronous call, waiting for room. As msgsrv_stream_write(). */
+/** Sends a message of a synchronous call, which is borrowed, waiting for room. As msgsrv_stream_write(). */
 static inline msgsrv_status messages_Demo_Sum_write(
     messages_Demo_Sum_client call, const messages_SumRequest *message, msgsrv_error *error)
 {
@@ -535,9 +554,10 @@ static inline msgsrv_status messages_Demo_Sum_write(
 /**
  * Ends a synchronous call: says that all was sent, waits for the response and the final status, returns that,
  * and frees the stream. On MSGSRV_OK the response is the caller's, to be released with
- * messages_SumReply_release(). As msgsrv_stream_close().
+ * messages_SumReply_release(); otherwise it is untouched. As msgsrv_stream_close().
  */
-static inline msgsrv_status messages_Demo_Sum_close(messages_Demo_Sum_client call, messages_SumReply *response, msgsrv_error *error)
+static inline msgsrv_status messages_Demo_Sum_close(
+    messages_Demo_Sum_client call, messages_SumReply *response, msgsrv_error *error)
 {
     return msgsrv_stream_close(call.stream, response, error);
 }
@@ -545,7 +565,10 @@ static inline msgsrv_status messages_Demo_Sum_close(messages_Demo_Sum_client cal
 /** The method /messages.Demo/Chat. */
 extern const msgsrv_method messages_Demo_Chat_method;
 
-/** Sends a message of /messages.Demo/Chat, or refuses it with MSGSRV_AGAIN. As msgsrv_stream_send(). */
+/**
+ * Sends a message of /messages.Demo/Chat, which is borrowed, and encoded at once; or refuses it with
+ * MSGSRV_AGAIN, and writable follows. The loop's thread. Returns what msgsrv_stream_send() does.
+ */
 static inline msgsrv_status messages_Demo_Chat_server_send(
     messages_Demo_Chat_server call, const messages_EchoMessage *message, msgsrv_error *error)
 {
@@ -567,7 +590,7 @@ typedef struct messages_Demo_Chat_events {
     void (*writable)(messages_Demo_Chat_client call, void *ctx);
     /** msgsrv_stream_wake(), or msgsrv_stream_wake_after(). */
     void (*woken)(messages_Demo_Chat_client call, void *ctx);
-    /** The call has ended; once, and the last one. */
+    /** The call has ended, as `reply` says, which is borrowed; once, and the last one. */
     void (*closed)(messages_Demo_Chat_client call, const msgsrv_reply *reply, void *ctx);
 } messages_Demo_Chat_events;
 
@@ -585,9 +608,10 @@ msgsrv_status messages_Demo_Chat_event(
 /**
  * Sends each text back as it comes.
  *
- * Opens /messages.Demo/Chat and returns. `events` is copied. On MSGSRV_OK they are told,
- * later, until closed; otherwise nothing was started. `call` and `handle` may be NULL. Returns what
- * msgsrv_stream_open() does.
+ * Opens /messages.Demo/Chat and returns.
+ * The events are copied. On MSGSRV_OK they are told, later, on the loop's thread: begin first, closed last and
+ * exactly once; otherwise nothing was started. `call` and `handle` may be NULL; with a client that has a
+ * thread of its own `call` must be, and begin brings it. Returns what msgsrv_stream_open() does.
  */
 static inline msgsrv_status messages_Demo_Chat_open(
     msgsrv_client *client, const msgsrv_call_options *options,
@@ -603,8 +627,9 @@ static inline msgsrv_status messages_Demo_Chat_open(
 }
 
 /**
- * Opens /messages.Demo/Chat synchronously: for the functions below, until messages_Demo_Chat_close().
- * Returns what msgsrv_stream_open() does.
+ * Opens /messages.Demo/Chat synchronously, where synchronous calls may be made.
+ * On MSGSRV_OK `call` is the caller's, for the functions below, until
+ * messages_Demo_Chat_close(). Returns what msgsrv_stream_open() does.
  */
 static inline msgsrv_status messages_Demo_Chat_start(
     msgsrv_client *client, const msgsrv_call_options *options,
@@ -614,14 +639,17 @@ static inline msgsrv_status messages_Demo_Chat_start(
                               &call->stream, NULL, error);
 }
 
-/** Sends a message of an asynchronous call, or refuses it with MSGSRV_AGAIN. As msgsrv_stream_send(). */
+/**
+ * Sends a message of an asynchronous call, which is borrowed, and encoded at once; or refuses it with
+ * MSGSRV_AGAIN, and writable follows. The loop's thread. Returns what msgsrv_stream_send() does.
+ */
 static inline msgsrv_status messages_Demo_Chat_client_send(
     messages_Demo_Chat_client call, const messages_EchoMessage *message, msgsrv_error *error)
 {
     return msgsrv_stream_send(call.stream, message, error);
 }
 
-/** Sends a message of a synchronous call, waiting for room. As msgsrv_stream_write(). */
+/** Sends a message of a synchronous call, which is borrowed, waiting for room. As msgsrv_stream_write(). */
 static inline msgsrv_status messages_Demo_Chat_write(
     messages_Demo_Chat_client call, const messages_EchoMessage *message, msgsrv_error *error)
 {
@@ -630,7 +658,7 @@ static inline msgsrv_status messages_Demo_Chat_write(
 
 /**
  * Waits for the next message of a synchronous call. True: it is the caller's, to be released with
- * messages_EchoMessage_release(). False: there are no more. As msgsrv_stream_read().
+ * messages_EchoMessage_release(). False: there are no more, and it is untouched. As msgsrv_stream_read().
  */
 static inline bool messages_Demo_Chat_read(messages_Demo_Chat_client call, messages_EchoMessage *message)
 {

@@ -55,7 +55,7 @@ typedef struct streams_v1_Flow_Down_handler {
     msgsrv_status (*woken)(streams_v1_Flow_Down_server call, void *ctx);
     /** The server begins to drain: end soon. */
     msgsrv_status (*draining)(streams_v1_Flow_Down_server call, void *ctx);
-    /** The call has ended, as `outcome` says. The last one: free what belongs to the call. */
+    /** The call has ended, as `outcome` says, which is borrowed. The last one: free what is the call's. */
     void (*closed)(streams_v1_Flow_Down_server call, const msgsrv_error *outcome, void *ctx);
 } streams_v1_Flow_Down_handler;
 
@@ -83,7 +83,7 @@ typedef struct streams_v1_Flow_Up_handler {
     msgsrv_status (*woken)(streams_v1_Flow_Up_server call, void *ctx);
     /** The server begins to drain: end soon. */
     msgsrv_status (*draining)(streams_v1_Flow_Up_server call, void *ctx);
-    /** The call has ended, as `outcome` says. The last one: free what belongs to the call. */
+    /** The call has ended, as `outcome` says, which is borrowed. The last one: free what is the call's. */
     void (*closed)(streams_v1_Flow_Up_server call, const msgsrv_error *outcome, void *ctx);
 } streams_v1_Flow_Up_handler;
 
@@ -110,7 +110,7 @@ typedef struct streams_v1_Flow_Both_handler {
     msgsrv_status (*woken)(streams_v1_Flow_Both_server call, void *ctx);
     /** The server begins to drain: end soon. */
     msgsrv_status (*draining)(streams_v1_Flow_Both_server call, void *ctx);
-    /** The call has ended, as `outcome` says. The last one: free what belongs to the call. */
+    /** The call has ended, as `outcome` says, which is borrowed. The last one: free what is the call's. */
     void (*closed)(streams_v1_Flow_Both_server call, const msgsrv_error *outcome, void *ctx);
 } streams_v1_Flow_Both_handler;
 
@@ -232,7 +232,10 @@ static inline msgsrv_status streams_v1_Flow_One_reply(msgsrv_held *held, const s
 /** The method /streams.v1.Flow/Down. */
 extern const msgsrv_method streams_v1_Flow_Down_method;
 
-/** Sends a message of /streams.v1.Flow/Down, or refuses it with MSGSRV_AGAIN. As msgsrv_stream_send(). */
+/**
+ * Sends a message of /streams.v1.Flow/Down, which is borrowed, and encoded at once; or refuses it with
+ * MSGSRV_AGAIN, and writable follows. The loop's thread. Returns what msgsrv_stream_send() does.
+ */
 static inline msgsrv_status streams_v1_Flow_Down_server_send(
     streams_v1_Flow_Down_server call, const streams_v1_Item *message, msgsrv_error *error)
 {
@@ -252,7 +255,7 @@ typedef struct streams_v1_Flow_Down_events {
     void (*message)(streams_v1_Flow_Down_client call, const streams_v1_Item *message, void *ctx);
     /** msgsrv_stream_wake(), or msgsrv_stream_wake_after(). */
     void (*woken)(streams_v1_Flow_Down_client call, void *ctx);
-    /** The call has ended; once, and the last one. */
+    /** The call has ended, as `reply` says, which is borrowed; once, and the last one. */
     void (*closed)(streams_v1_Flow_Down_client call, const msgsrv_reply *reply, void *ctx);
 } streams_v1_Flow_Down_events;
 
@@ -270,9 +273,11 @@ msgsrv_status streams_v1_Flow_Down_event(
 /**
  * One and many.
  *
- * Opens /streams.v1.Flow/Down and returns. `events` is copied. On MSGSRV_OK they are told,
- * later, until closed; otherwise nothing was started. `call` and `handle` may be NULL. Returns what
- * msgsrv_stream_open() does.
+ * Opens /streams.v1.Flow/Down and returns.
+ * The request is borrowed, and encoded at once.
+ * The events are copied. On MSGSRV_OK they are told, later, on the loop's thread: begin first, closed last and
+ * exactly once; otherwise nothing was started. `call` and `handle` may be NULL; with a client that has a
+ * thread of its own `call` must be, and begin brings it. Returns what msgsrv_stream_open() does.
  */
 static inline msgsrv_status streams_v1_Flow_Down_open(
     msgsrv_client *client, const streams_v1_Item *request, const msgsrv_call_options *options,
@@ -288,8 +293,10 @@ static inline msgsrv_status streams_v1_Flow_Down_open(
 }
 
 /**
- * Opens /streams.v1.Flow/Down synchronously: for the functions below, until streams_v1_Flow_Down_close().
- * Returns what msgsrv_stream_open() does.
+ * Opens /streams.v1.Flow/Down synchronously, where synchronous calls may be made.
+ * The request is borrowed, and encoded at once.
+ * On MSGSRV_OK `call` is the caller's, for the functions below, until
+ * streams_v1_Flow_Down_close(). Returns what msgsrv_stream_open() does.
  */
 static inline msgsrv_status streams_v1_Flow_Down_start(
     msgsrv_client *client, const streams_v1_Item *request, const msgsrv_call_options *options,
@@ -301,7 +308,7 @@ static inline msgsrv_status streams_v1_Flow_Down_start(
 
 /**
  * Waits for the next message of a synchronous call. True: it is the caller's, to be released with
- * streams_v1_Item_release(). False: there are no more. As msgsrv_stream_read().
+ * streams_v1_Item_release(). False: there are no more, and it is untouched. As msgsrv_stream_read().
  */
 static inline bool streams_v1_Flow_Down_read(streams_v1_Flow_Down_client call, streams_v1_Item *message)
 {
@@ -317,7 +324,10 @@ static inline msgsrv_status streams_v1_Flow_Down_close(streams_v1_Flow_Down_clie
 /** The method /streams.v1.Flow/Up. */
 extern const msgsrv_method streams_v1_Flow_Up_method;
 
-/** Ends /streams.v1.Flow/Up with its response, also before the client has sent all. As msgsrv_stream_reply(). */
+/**
+ * Ends /streams.v1.Flow/Up with its response, which is borrowed, and encoded at once; also before the
+ * client has sent all. The loop's thread. Returns what msgsrv_stream_reply() does.
+ */
 static inline msgsrv_status streams_v1_Flow_Up_server_reply(
     streams_v1_Flow_Up_server call, const streams_v1_Total *response, msgsrv_error *error)
 {
@@ -337,7 +347,11 @@ typedef struct streams_v1_Flow_Up_events {
     void (*writable)(streams_v1_Flow_Up_client call, void *ctx);
     /** msgsrv_stream_wake(), or msgsrv_stream_wake_after(). */
     void (*woken)(streams_v1_Flow_Up_client call, void *ctx);
-    /** The call has ended; once, and the last one. The response is NULL unless it is MSGSRV_OK; released afterwards. */
+    /**
+     * The call has ended, as `reply` says, which is borrowed; once, and the last one. The response is NULL
+     * unless reply->status is MSGSRV_OK, and is released afterwards (to keep it, copy the struct and clear
+     * the original to zero).
+     */
     void (*closed)(streams_v1_Flow_Up_client call, const msgsrv_reply *reply, streams_v1_Total *response, void *ctx);
 } streams_v1_Flow_Up_events;
 
@@ -355,9 +369,10 @@ msgsrv_status streams_v1_Flow_Up_event(
 /**
  * Many and one.
  *
- * Opens /streams.v1.Flow/Up and returns. `events` is copied. On MSGSRV_OK they are told,
- * later, until closed; otherwise nothing was started. `call` and `handle` may be NULL. Returns what
- * msgsrv_stream_open() does.
+ * Opens /streams.v1.Flow/Up and returns.
+ * The events are copied. On MSGSRV_OK they are told, later, on the loop's thread: begin first, closed last and
+ * exactly once; otherwise nothing was started. `call` and `handle` may be NULL; with a client that has a
+ * thread of its own `call` must be, and begin brings it. Returns what msgsrv_stream_open() does.
  */
 static inline msgsrv_status streams_v1_Flow_Up_open(
     msgsrv_client *client, const msgsrv_call_options *options,
@@ -373,8 +388,9 @@ static inline msgsrv_status streams_v1_Flow_Up_open(
 }
 
 /**
- * Opens /streams.v1.Flow/Up synchronously: for the functions below, until streams_v1_Flow_Up_close().
- * Returns what msgsrv_stream_open() does.
+ * Opens /streams.v1.Flow/Up synchronously, where synchronous calls may be made.
+ * On MSGSRV_OK `call` is the caller's, for the functions below, until
+ * streams_v1_Flow_Up_close(). Returns what msgsrv_stream_open() does.
  */
 static inline msgsrv_status streams_v1_Flow_Up_start(
     msgsrv_client *client, const msgsrv_call_options *options,
@@ -384,14 +400,17 @@ static inline msgsrv_status streams_v1_Flow_Up_start(
                               &call->stream, NULL, error);
 }
 
-/** Sends a message of an asynchronous call, or refuses it with MSGSRV_AGAIN. As msgsrv_stream_send(). */
+/**
+ * Sends a message of an asynchronous call, which is borrowed, and encoded at once; or refuses it with
+ * MSGSRV_AGAIN, and writable follows. The loop's thread. Returns what msgsrv_stream_send() does.
+ */
 static inline msgsrv_status streams_v1_Flow_Up_client_send(
     streams_v1_Flow_Up_client call, const streams_v1_Item *message, msgsrv_error *error)
 {
     return msgsrv_stream_send(call.stream, message, error);
 }
 
-/** Sends a message of a synchronous call, waiting for room. As msgsrv_stream_write(). */
+/** Sends a message of a synchronous call, which is borrowed, waiting for room. As msgsrv_stream_write(). */
 static inline msgsrv_status streams_v1_Flow_Up_write(
     streams_v1_Flow_Up_client call, const streams_v1_Item *message, msgsrv_error *error)
 {
@@ -401,9 +420,10 @@ static inline msgsrv_status streams_v1_Flow_Up_write(
 /**
  * Ends a synchronous call: says that all was sent, waits for the response and the final status, returns that,
  * and frees the stream. On MSGSRV_OK the response is the caller's, to be released with
- * streams_v1_Total_release(). As msgsrv_stream_close().
+ * streams_v1_Total_release(); otherwise it is untouched. As msgsrv_stream_close().
  */
-static inline msgsrv_status streams_v1_Flow_Up_close(streams_v1_Flow_Up_client call, streams_v1_Total *response, msgsrv_error *error)
+static inline msgsrv_status streams_v1_Flow_Up_close(
+    streams_v1_Flow_Up_client call, streams_v1_Total *response, msgsrv_error *error)
 {
     return msgsrv_stream_close(call.stream, response, error);
 }
@@ -411,7 +431,10 @@ static inline msgsrv_status streams_v1_Flow_Up_close(streams_v1_Flow_Up_client c
 /** The method /streams.v1.Flow/Both. */
 extern const msgsrv_method streams_v1_Flow_Both_method;
 
-/** Sends a message of /streams.v1.Flow/Both, or refuses it with MSGSRV_AGAIN. As msgsrv_stream_send(). */
+/**
+ * Sends a message of /streams.v1.Flow/Both, which is borrowed, and encoded at once; or refuses it with
+ * MSGSRV_AGAIN, and writable follows. The loop's thread. Returns what msgsrv_stream_send() does.
+ */
 static inline msgsrv_status streams_v1_Flow_Both_server_send(
     streams_v1_Flow_Both_server call, const streams_v1_Total *message, msgsrv_error *error)
 {
@@ -433,7 +456,7 @@ typedef struct streams_v1_Flow_Both_events {
     void (*writable)(streams_v1_Flow_Both_client call, void *ctx);
     /** msgsrv_stream_wake(), or msgsrv_stream_wake_after(). */
     void (*woken)(streams_v1_Flow_Both_client call, void *ctx);
-    /** The call has ended; once, and the last one. */
+    /** The call has ended, as `reply` says, which is borrowed; once, and the last one. */
     void (*closed)(streams_v1_Flow_Both_client call, const msgsrv_reply *reply, void *ctx);
 } streams_v1_Flow_Both_events;
 
@@ -451,9 +474,10 @@ msgsrv_status streams_v1_Flow_Both_event(
 /**
  * Many and many.
  *
- * Opens /streams.v1.Flow/Both and returns. `events` is copied. On MSGSRV_OK they are told,
- * later, until closed; otherwise nothing was started. `call` and `handle` may be NULL. Returns what
- * msgsrv_stream_open() does.
+ * Opens /streams.v1.Flow/Both and returns.
+ * The events are copied. On MSGSRV_OK they are told, later, on the loop's thread: begin first, closed last and
+ * exactly once; otherwise nothing was started. `call` and `handle` may be NULL; with a client that has a
+ * thread of its own `call` must be, and begin brings it. Returns what msgsrv_stream_open() does.
  */
 static inline msgsrv_status streams_v1_Flow_Both_open(
     msgsrv_client *client, const msgsrv_call_options *options,
@@ -469,8 +493,9 @@ static inline msgsrv_status streams_v1_Flow_Both_open(
 }
 
 /**
- * Opens /streams.v1.Flow/Both synchronously: for the functions below, until streams_v1_Flow_Both_close().
- * Returns what msgsrv_stream_open() does.
+ * Opens /streams.v1.Flow/Both synchronously, where synchronous calls may be made.
+ * On MSGSRV_OK `call` is the caller's, for the functions below, until
+ * streams_v1_Flow_Both_close(). Returns what msgsrv_stream_open() does.
  */
 static inline msgsrv_status streams_v1_Flow_Both_start(
     msgsrv_client *client, const msgsrv_call_options *options,
@@ -480,14 +505,17 @@ static inline msgsrv_status streams_v1_Flow_Both_start(
                               &call->stream, NULL, error);
 }
 
-/** Sends a message of an asynchronous call, or refuses it with MSGSRV_AGAIN. As msgsrv_stream_send(). */
+/**
+ * Sends a message of an asynchronous call, which is borrowed, and encoded at once; or refuses it with
+ * MSGSRV_AGAIN, and writable follows. The loop's thread. Returns what msgsrv_stream_send() does.
+ */
 static inline msgsrv_status streams_v1_Flow_Both_client_send(
     streams_v1_Flow_Both_client call, const streams_v1_Item *message, msgsrv_error *error)
 {
     return msgsrv_stream_send(call.stream, message, error);
 }
 
-/** Sends a message of a synchronous call, waiting for room. As msgsrv_stream_write(). */
+/** Sends a message of a synchronous call, which is borrowed, waiting for room. As msgsrv_stream_write(). */
 static inline msgsrv_status streams_v1_Flow_Both_write(
     streams_v1_Flow_Both_client call, const streams_v1_Item *message, msgsrv_error *error)
 {
@@ -496,7 +524,7 @@ static inline msgsrv_status streams_v1_Flow_Both_write(
 
 /**
  * Waits for the next message of a synchronous call. True: it is the caller's, to be released with
- * streams_v1_Total_release(). False: there are no more. As msgsrv_stream_read().
+ * streams_v1_Total_release(). False: there are no more, and it is untouched. As msgsrv_stream_read().
  */
 static inline bool streams_v1_Flow_Both_read(streams_v1_Flow_Both_client call, streams_v1_Total *message)
 {
@@ -528,7 +556,7 @@ typedef struct streams_v1_OnlyStreams_Watch_handler {
     msgsrv_status (*woken)(streams_v1_OnlyStreams_Watch_server call, void *ctx);
     /** The server begins to drain: end soon. */
     msgsrv_status (*draining)(streams_v1_OnlyStreams_Watch_server call, void *ctx);
-    /** The call has ended, as `outcome` says. The last one: free what belongs to the call. */
+    /** The call has ended, as `outcome` says, which is borrowed. The last one: free what is the call's. */
     void (*closed)(streams_v1_OnlyStreams_Watch_server call, const msgsrv_error *outcome, void *ctx);
 } streams_v1_OnlyStreams_Watch_handler;
 
@@ -562,7 +590,10 @@ static inline msgsrv_status streams_v1_OnlyStreams_register(
 /** The method /streams.v1.OnlyStreams/Watch. */
 extern const msgsrv_method streams_v1_OnlyStreams_Watch_method;
 
-/** Sends a message of /streams.v1.OnlyStreams/Watch, or refuses it with MSGSRV_AGAIN. As msgsrv_stream_send(). */
+/**
+ * Sends a message of /streams.v1.OnlyStreams/Watch, which is borrowed, and encoded at once; or refuses it with
+ * MSGSRV_AGAIN, and writable follows. The loop's thread. Returns what msgsrv_stream_send() does.
+ */
 static inline msgsrv_status streams_v1_OnlyStreams_Watch_server_send(
     streams_v1_OnlyStreams_Watch_server call, const streams_v1_Item *message, msgsrv_error *error)
 {
@@ -582,7 +613,7 @@ typedef struct streams_v1_OnlyStreams_Watch_events {
     void (*message)(streams_v1_OnlyStreams_Watch_client call, const streams_v1_Item *message, void *ctx);
     /** msgsrv_stream_wake(), or msgsrv_stream_wake_after(). */
     void (*woken)(streams_v1_OnlyStreams_Watch_client call, void *ctx);
-    /** The call has ended; once, and the last one. */
+    /** The call has ended, as `reply` says, which is borrowed; once, and the last one. */
     void (*closed)(streams_v1_OnlyStreams_Watch_client call, const msgsrv_reply *reply, void *ctx);
 } streams_v1_OnlyStreams_Watch_events;
 
@@ -598,9 +629,11 @@ msgsrv_status streams_v1_OnlyStreams_Watch_event(
     void *ctx);
 
 /**
- * Opens /streams.v1.OnlyStreams/Watch and returns. `events` is copied. On MSGSRV_OK they are told,
- * later, until closed; otherwise nothing was started. `call` and `handle` may be NULL. Returns what
- * msgsrv_stream_open() does.
+ * Opens /streams.v1.OnlyStreams/Watch and returns.
+ * The request is borrowed, and encoded at once.
+ * The events are copied. On MSGSRV_OK they are told, later, on the loop's thread: begin first, closed last and
+ * exactly once; otherwise nothing was started. `call` and `handle` may be NULL; with a client that has a
+ * thread of its own `call` must be, and begin brings it. Returns what msgsrv_stream_open() does.
  */
 static inline msgsrv_status streams_v1_OnlyStreams_Watch_open(
     msgsrv_client *client, const streams_v1_Item *request, const msgsrv_call_options *options,
@@ -616,8 +649,10 @@ static inline msgsrv_status streams_v1_OnlyStreams_Watch_open(
 }
 
 /**
- * Opens /streams.v1.OnlyStreams/Watch synchronously: for the functions below, until streams_v1_OnlyStreams_Watch_close().
- * Returns what msgsrv_stream_open() does.
+ * Opens /streams.v1.OnlyStreams/Watch synchronously, where synchronous calls may be made.
+ * The request is borrowed, and encoded at once.
+ * On MSGSRV_OK `call` is the caller's, for the functions below, until
+ * streams_v1_OnlyStreams_Watch_close(). Returns what msgsrv_stream_open() does.
  */
 static inline msgsrv_status streams_v1_OnlyStreams_Watch_start(
     msgsrv_client *client, const streams_v1_Item *request, const msgsrv_call_options *options,
@@ -629,7 +664,7 @@ static inline msgsrv_status streams_v1_OnlyStreams_Watch_start(
 
 /**
  * Waits for the next message of a synchronous call. True: it is the caller's, to be released with
- * streams_v1_Item_release(). False: there are no more. As msgsrv_stream_read().
+ * streams_v1_Item_release(). False: there are no more, and it is untouched. As msgsrv_stream_read().
  */
 static inline bool streams_v1_OnlyStreams_Watch_read(streams_v1_OnlyStreams_Watch_client call, streams_v1_Item *message)
 {
