@@ -40,7 +40,7 @@ struct msgsrv_server {
     msi_methods methods;
     msi_interceptors interceptors;
     void *services;      /* the built-in ones; see services/builtin.h */
-    uint64_t started_at; /* 0: not started */
+    _Atomic uint64_t started_at; /* 0: not started; any thread may look */
     atomic_bool draining;
     msi_listener *listeners; /* the last one first */
     const char **addresses;  /* of the listeners, in their order, ended by NULL; made anew by each listen */
