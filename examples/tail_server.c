@@ -18,8 +18,7 @@ struct file {
     char *path; /* below the directory */
 };
 
-/* Sends whole lines until there are no more (looks again later) or the client has enough (AGAIN: `writable` comes). Also
-   when the client has sent all: without a function for that, the call would end. */
+/* Sends whole lines until there are no more (looks again later) or the client has enough (AGAIN: `writable` comes). */
 static msgsrv_status follow(tail_Tail_Follow_server call, void *directory)
 {
     char *line = NULL;
@@ -71,7 +70,8 @@ static void closed(tail_Tail_Follow_server call, const msgsrv_error *outcome, vo
 
 int main(int argc, char **argv)
 {
-    tail_Tail_service tail = {.Follow = {NULL, add, follow, follow, follow, NULL, closed}};
+    tail_Tail_service tail = {
+        .Follow = {.message = add, .half_close = follow, .writable = follow, .woken = follow, .closed = closed}};
     char *directory = argc == 3 && !chdir(argv[2]) ? realpath(".", NULL) : NULL;
     msgsrv_server *server = NULL;
     msgsrv_error err = {.text = "usage: example-tail-server URL DIRECTORY"};

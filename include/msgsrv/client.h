@@ -37,7 +37,7 @@ typedef struct msgsrv_client_options {
     bool thread;             /**< A thread of the client's own. */
     bool wait_for_ready;     /**< The default of the calls' own option. */
 
-    uint32_t timeout_ms;         /**< The deadline of a call that names none; default 30,000, from 1, or NONE. */
+    uint32_t timeout_ms;         /**< The deadline of a unary call that names none; default 30,000, from 1, or NONE. */
     uint32_t connect_timeout_ms; /**< For one attempt: looking the name up and trying all its addresses, which share it evenly;
                                       default 5,000, from 1. */
     uint32_t backoff_min_ms; /**< The first pause after a failed attempt; default 100, from 1. */
@@ -61,7 +61,7 @@ typedef struct msgsrv_client_options {
 typedef struct msgsrv_call_options {
     size_t size; /**< sizeof(msgsrv_call_options), or 0 for its size in 1.0. It grows only at the end. */
 
-    uint32_t timeout_ms; /**< The deadline from now; default the client's, or NONE. It travels to the server. */
+    uint32_t timeout_ms; /**< The deadline from now; default the client's, of a stream none; or NONE. It travels to the server. */
     bool wait_for_ready; /**< Wait for a connection, within the deadline, instead of failing while there is none. */
     msgsrv_call *parent; /**< The call that this one is made for, in whose handler we are: what is left of its deadline bounds
                                this one's, and its cancellation cancels this one. Default none. */
