@@ -21,20 +21,20 @@ struct file {
 /* Sends whole lines until there are no more (looks again later) or the client has enough (AGAIN: `writable` comes). */
 static msgsrv_status follow(tail_Tail_Follow_server call, void *directory)
 {
-    char *line = NULL;
+    tail_Line line = {NULL, NULL};
     size_t size = 0;
     ssize_t length;
     msgsrv_status st = MSGSRV_OK;
     (void)directory;
-    for (struct file *file = msgsrv_stream_data(call.stream); !st && file; file = file->next) {
-        fseeko(file->in, file->at, SEEK_SET);
-        while (!st && (length = getline(&line, &size, file->in)) > 0 && line[length - 1] == '\n') {
-            line[length - 1] = '\0';
-            st = tail_Tail_Follow_server_send(call, &(tail_Line){.path = file->path, .text = line}, NULL);
-            file->at += st ? 0 : length;
+    for (struct file *f = msgsrv_stream_data(call.stream); !st && f && !fseeko(f->in, f->at, SEEK_SET); f = f->next) {
+        line.path = f->path;
+        while (!st && (length = getline(&line.text, &size, f->in)) > 0 && line.text[length - 1] == '\n') {
+            line.text[length - 1] = '\0';
+            st = tail_Tail_Follow_server_send(call, &line, NULL);
+            f->at += st ? 0 : length;
         }
     }
-    free(line);
+    free(line.text);
     msgsrv_stream_wake_after(call.stream, 100);
     return st;
 }

@@ -190,12 +190,9 @@ static void unavailable(msi_client_session *session, msi_client_call *call, cons
 /* The first of the open calls with a greater id. */
 static msi_client_call *first_above(msi_client_session *session, uint64_t id)
 {
-    msi_client_call *call;
-    TAILQ_FOREACH(call, &session->open, open)
-    {
-        if (call->node.id > id)
-            break;
-    }
+    msi_client_call *call = TAILQ_FIRST(&session->open);
+    while (call && call->node.id <= id)
+        call = TAILQ_NEXT(call, open);
     return call;
 }
 

@@ -39,7 +39,7 @@ struct msgsrv_server {
     msi_protocol_config config;
     msi_methods methods;
     msi_interceptors interceptors;
-    void *services;      /* the built-in ones; see services/builtin.h */
+    void *services;              /* the built-in ones; see services/builtin.h */
     _Atomic uint64_t started_at; /* 0: not started; any thread may look */
     atomic_bool draining;
     msi_listener *listeners; /* the last one first */
