@@ -2,6 +2,7 @@
 /* Reading a FileDescriptorProto. What does not make sense is refused; what is not known is passed over. */
 #include "schema/descriptor.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -171,15 +172,14 @@ static const char *text_of(reader *in, msi_view text)
 
 static const char *joined(reader *in, const char *scope, char between, const char *name)
 {
-    size_t first = strlen(scope);
-    size_t second = strlen(name);
-    char *to = allocate(in, first + second + 2, 1);
+    size_t room = strlen(scope) + strlen(name) + 2;
+    char *to = allocate(in, room, 1);
     if (!to)
         return "";
-    memcpy(to, scope, first);
-    if (first)
-        to[first++] = between;
-    memcpy(to + first, name, second + 1);
+    if (*scope)
+        (void)snprintf(to, room, "%s%c%s", scope, between, name);
+    else
+        (void)snprintf(to, room, "%s", name);
     return to;
 }
 

@@ -45,7 +45,7 @@ static size_t skip_number(const char *text, size_t size, size_t at, bool *large)
     size_t digits = start;
     while (digits < size && text[digits] >= '0' && text[digits] <= '9')
         digits++;
-    for (at = digits; at < size && memchr(".eE+-0123456789", text[at], 15);)
+    for (at = digits; at < size && text[at] && strchr(".eE+-0123456789", text[at]);)
         at++;
     *large = at == digits && digits - start > 18 && text[start] != '0';
     return at;
