@@ -190,7 +190,7 @@ static void end_stream(msgsrv_call *call, const char *message)
     msi_stream_over(call->stream, false);
     cancel_children(call);
     msi_call_ref(call);
-    msi_stream_close_soon(call->stream, call->in_api);
+    msi_stream_close_soon(call->stream);
 }
 
 void msi_call_end(msgsrv_call *call, msgsrv_status code, const char *message)

@@ -129,7 +129,6 @@ struct msgsrv_call {
     bool ended;
     bool is_intercepted; /* `intercepted` is set */
     bool head_sent;      /* or what comes behind it */
-    bool in_api;         /* the program is in a function of its stream's, outside of the loop's callbacks or events */
     bool parked;
     bool running;    /* its handler is on the loop's stack */
     bool on_pool;    /* its handler runs on, or waits for, a worker */

@@ -43,11 +43,7 @@ static void fail(msgsrv_stream *stream, msgsrv_status code, const char *text)
     msgsrv_call *call = call_of(stream);
     if (!call || call->ended)
         return;
-    msi_call_ref(call);
-    call->in_api = true;
     msi_call_end(call, code, text);
-    call->in_api = false;
-    msi_call_unref(call);
 }
 
 /* The peer has broken a rule. */

@@ -100,12 +100,13 @@ void msi_stream_tell(msgsrv_stream *stream, msgsrv_stream_event event, const voi
     msi_stream_unhold(stream);
 }
 
-void msi_stream_close_soon(msgsrv_stream *stream, bool later)
+void msi_stream_close_soon(msgsrv_stream *stream)
 {
     if (stream->closed)
         return;
     stream->close_due = true;
-    later = later || stream->loop->in_api; /* of another stream of the connection, say, which sending has closed */
+    bool later = stream->loop->in_api !=
+                 0; /* this stream's, or of another stream of the connection, say, which sending has closed */
     if (stream->loop->freeing || (stream->busy == 0 && !later))
         tell_closed(stream);
     else if (stream->busy == 0)

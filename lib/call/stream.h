@@ -178,9 +178,9 @@ msgsrv_status msi_stream_append(msgsrv_stream *stream, const void *message, msi_
  */
 void msi_stream_over(msgsrv_stream *stream, bool keep_inbox);
 
-/* Has CLOSED told with `in` and `out`: now, or when the event that is being told has returned, or in the loop's next turn when
- * `later`. The owner's event function lets go of the stream then. */
-void msi_stream_close_soon(msgsrv_stream *stream, bool later);
+/* Has CLOSED told: now, or when the event that is being told has returned, or in the loop's next turn when a function of the
+ * program's is at work on a stream. The owner's event function lets go of the stream then. */
+void msi_stream_close_soon(msgsrv_stream *stream);
 
 /* Whether something waits to be handled. */
 static inline bool msi_stream_has_input(const msgsrv_stream *stream)
