@@ -117,6 +117,7 @@ STREAMS = {
     "stream_down_large": call(1, "/messages.Demo/Count", uint(2, 9000), uint(5, 100000) + uint(7, 100000)),
     "stream_down_none": call(1, "/messages.Demo/Count", uint(2, 3), uint(5, 0) + uint(7, 0)),
     "stream_up": stream(1, "Sum") + item(1, uint(1, 5)) * 3 + end(1),
+    "stream_up_paused_then_ended": stream(1, "Sum") + item(1, uint(1, -1)) + item(1, uint(1, 7)) * 3 + end(1),
     "stream_up_paused": stream(1, "Sum") + item(1, uint(1, -1)) + item(1, uint(1, 7)) * 70 + end(1),
     "stream_up_fails": stream(1, "Sum") + item(1, uint(1, 13)) + item(1, uint(1, 5)) + end(1),
     "stream_up_bad": stream(1, "Sum") + item(1, b"\x08\xff") + end(1) + end(1),

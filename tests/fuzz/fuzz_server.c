@@ -87,11 +87,21 @@ static msgsrv_status count_on(messages_Demo_Count_server call, void *ctx)
 static msgsrv_status sum(messages_Demo_Sum_server call, const messages_SumRequest *request, void *ctx)
 {
     (void)ctx;
-    if (request->value < 0)
+    if (request->value < 0) {
         msgsrv_stream_pause(call.stream);
+        msgsrv_stream_wake_after(call.stream, 1);
+    }
     if (request->value == 7)
         (void)msgsrv_stream_keep(call.stream);
     return request->value == 13 ? MSGSRV_OUT_OF_RANGE : MSGSRV_OK;
+}
+
+/* A pause ends: what waits behind it, and the half-close after that, would otherwise keep the call open for ever. */
+static msgsrv_status sum_woken(messages_Demo_Sum_server call, void *ctx)
+{
+    (void)ctx;
+    msgsrv_stream_resume(call.stream);
+    return MSGSRV_OK;
 }
 
 static msgsrv_status summed(messages_Demo_Sum_server call, messages_SumReply *response, void *ctx)
@@ -129,7 +139,7 @@ static void start(void)
     static const messages_Demo_service demo = {.Echo = echo,
                                                .Add = add,
                                                .Count = {.begin = count, .writable = count_on},
-                                               .Sum = {.message = sum, .half_close = summed},
+                                               .Sum = {.message = sum, .half_close = summed, .woken = sum_woken},
                                                .Chat = {.message = chat}};
     msgsrv_error error = {.code = MSGSRV_OK};
     msgsrv_server_options options = {
