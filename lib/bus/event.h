@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * An event: made once, when it is published, and from then on shared by reference and never changed, but for the encoding of a typed one
+ * that nobody has needed yet. References are counted without atomics: they belong to the bus's lock. What an event points to may be
+ * read without it, by whoever has a reference.
+ */
+#ifndef MSI_BUS_EVENT_H
+#define MSI_BUS_EVENT_H
+
+#include <msgsrv/bus.h>
+
+#include "base/buf.h"
+#include "wire/varint.h"
+
+/* Names that events share; counted like events. */
+typedef struct msi_topic_name {
+    uint32_t refs;
+    uint32_t topic_size;
+    uint32_t type_size;
+    uint32_t head_size;
+    uint64_t epoch;
+    const char *topic; /* NUL-terminated; in `bytes` */
+    const char *type;
+    const uint8_t *head; /* the fields topic, type and epoch of msgsrv.bus.v1.Event, encoded */
+    uint8_t bytes[];
+} msi_topic_name;
+
+typedef struct msi_event {
+    uint32_t refs;
+    uint32_t room; /* bytes behind the struct */
+    msi_topic_name *name;
+    uint64_t sequence;
+    uint64_t time_us;
+    uint64_t position;                      /* in the bus: counts all its events */
+    uint64_t request;                       /* its number; 0: none */
+    const msgsrv_message_type *struct_type; /* of `message`; NULL: there is none */
+    void *message;    /* the struct, when it was published as one, or was decoded for typed subscriptions */
+    msi_view payload; /* its encoding; data is NULL while there is none */
+    msi_view wire; /* msgsrv.bus.v1.Event, encoded, without what differs between subscribers; payload is in it. Empty while there is none */
+    const char *publisher; /* NUL-terminated */
+    const msgsrv_metadata *headers;
+    uint32_t header_count;
+    uint32_t size; /* what it counts for in bounds: payload and overhead */
+    bool decoded;  /* `message` is a copy with memory of its own, to be released */
+    uint8_t bytes[] __attribute__((aligned(16)));
+} msi_event;
+
+/* What an event is made of. All borrowed. */
+typedef struct msi_event_parts {
+    msi_topic_name *name;
+    uint64_t sequence;
+    uint64_t time_us;
+    uint64_t request;
+    msi_view payload;                       /* NULL data: there is only the struct */
+    const msgsrv_message_type *struct_type; /* with `message`: a struct without pointers, that is copied */
+    const void *message;
+    msi_view publisher;
+    const msgsrv_metadata *headers;
+    uint32_t header_count;
+} msi_event_parts;
+
+/* A topic's name with its type and epoch; one reference; NULL without memory. */
+msi_topic_name *msi_topic_name_new(msi_view topic, msi_view type, uint64_t epoch);
+void msi_topic_name_unref(msi_topic_name *name);
+
+/* A new event with one reference; NULL without memory. Takes a reference of its name. */
+msi_event *msi_event_new(const msi_event_parts *parts);
+
+static inline msi_event *msi_event_ref(msi_event *event)
+{
+    event->refs++;
+    return event;
+}
+void msi_event_free(msi_event *event); /* unref's */
+static inline void msi_event_unref(msi_event *event)
+{
+    if (--event->refs == 0)
+        msi_event_free(event);
+}
+
+/* Sees to it that there is `payload` and `wire`; false without memory, or when the struct does not encode. With the lock. */
+bool msi_event_encode(msi_event *event);
+
+/* Sees to it that `message` is of this type, decoding the payload. With the lock. OK, or why not: INVALID_ARGUMENT, RESOURCE_EXHAUSTED. */
+msgsrv_status msi_event_decode(msi_event *event, const msgsrv_message_type *type, msgsrv_error *error);
+
+/* The public view of it. `typed`: with `message` instead of `payload`. */
+void msi_event_view(const msi_event *event, bool typed, msgsrv_event *view);
+
+/* Bytes of a field `number` of type Event that holds `wire`, and writes it. The rest is what differs between subscribers. */
+typedef struct msi_event_extra {
+    uint64_t replaced;
+    bool retained;
+    bool redelivered;
+} msi_event_extra;
+size_t msi_event_field_size(const msi_event *event, const msi_event_extra *extra);
+uint8_t *msi_event_put_field(uint8_t *at, uint32_t number, const msi_event *event, const msi_event_extra *extra);
+
+#endif
