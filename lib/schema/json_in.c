@@ -566,8 +566,11 @@ static bool put_unknown(reader *in, const json_t *value)
     const uint8_t *at = (const uint8_t *)read.text;
     const uint8_t *end = ok ? at + read.size : at;
     msi_wire_field field;
+    bool too_deep = false;
     while (ok && at && at < end)
-        at = msi_wire_field_get(at, end, &field);
+        at = msi_json_field_get(at, end, in->limits->max_depth - in->depth, &field, &too_deep);
+    if (too_deep)
+        ok = fail(in, MSGSRV_RESOURCE_EXHAUSTED, "nested too deeply");
     ok = ok && (at || mismatch(in, value, "the bytes of fields")) &&
          (msi_buf_append(&in->out, read.text, read.size) || no_memory(in));
     msi_buf_release(&read.bytes);

@@ -237,6 +237,17 @@ static uint32_t wire_type(const msi_field_desc *field)
 
 /* Finding a message's fields. */
 
+/* The next field of a message of the type. */
+static bool next_field(writer *to, const msi_message_desc *message, const uint8_t **at, const uint8_t *end,
+                       msi_wire_field *field)
+{
+    bool too_deep = false;
+    *at = msi_json_field_get(*at, end, to->limits->max_depth - to->depth, field, &too_deep);
+    if (too_deep)
+        return fail(to, MSGSRV_RESOURCE_EXHAUSTED, message->full_name, "nested too deeply");
+    return *at || fail(to, MSGSRV_INVALID_ARGUMENT, message->full_name, "does not decode");
+}
+
 typedef struct fields {
     found *list;
     size_t count;
@@ -281,10 +292,11 @@ static bool find_fields(writer *to, const msi_message_desc *message, msi_view da
     while (at < end) {
         const uint8_t *start = at;
         msi_wire_field value = {0};
-        at = msi_wire_field_get(at, end, &value);
-        if (!at)
-            return fail(to, MSGSRV_INVALID_ARGUMENT, message->full_name, "does not decode");
+        if (!next_field(to, message, &at, end, &value))
+            return false;
         const msi_field_desc *field = msi_message_field(message, value.number);
+        if (field && field->type == MSI_TYPE_GROUP && value.type == MSI_WIRE_GROUP)
+            return fail(to, MSGSRV_UNIMPLEMENTED, field->name, "groups are not supported");
         bool known = field && field->type != MSI_TYPE_GROUP;
         if (known && value.type == wire_type(field)) {
             if (!add(to, all, field, &value))
@@ -438,9 +450,8 @@ static bool read_entry(writer *to, const msi_message_desc *type, msi_view data, 
     into->value = (msi_wire_field){.bytes = {(const uint8_t *)"", 0}};
     while (at < end) {
         msi_wire_field field = {0};
-        at = msi_wire_field_get(at, end, &field);
-        if (!at)
-            return fail(to, MSGSRV_INVALID_ARGUMENT, type->full_name, "does not decode");
+        if (!next_field(to, type, &at, end, &field))
+            return false;
         if (field.number == 1 && field.type == wire_type(key_field))
             key = field;
         else if (field.number == 2 && field.type == wire_type(value_field) && !set_value(to, value_field, &field, into))
@@ -568,9 +579,8 @@ static bool read_numbers(writer *to, const msi_message_desc *message, msi_view d
     *which = 0;
     while (at < end) {
         msi_wire_field value = {0};
-        at = msi_wire_field_get(at, end, &value);
-        if (!at)
-            return fail(to, MSGSRV_INVALID_ARGUMENT, message->full_name, "does not decode");
+        if (!next_field(to, message, &at, end, &value))
+            return false;
         const msi_field_desc *field = value.number < 7 ? msi_message_field(message, value.number) : NULL;
         if (field && value.type == wire_type(field)) {
             values[value.number] = value;
@@ -603,9 +613,8 @@ static bool put_mask(writer *to, const msi_message_desc *message, msi_view data)
     bool ok = true;
     while (ok && at < end) {
         msi_wire_field value = {0};
-        at = msi_wire_field_get(at, end, &value);
-        if (!at) {
-            ok = fail(to, MSGSRV_INVALID_ARGUMENT, message->full_name, "does not decode");
+        if (!next_field(to, message, &at, end, &value)) {
+            ok = false;
             break;
         }
         if (value.number != 1 || value.type != MSI_WIRE_BYTES)

@@ -178,6 +178,20 @@ ENCODINGS = [
         "8a 01 03 0a 01 41 8a 01 02 10 05 8a 01 03 1a 01 42", "08 01", "18 05 18 00", "9a 06 02 08 01",
     )
 ] + [
+    # Unknown groups: empty, with fields, inside of others, of a known number; and those that do not end, or as others.
+    ("Plain", text) for text in (
+        "9b 06 9c 06", "18 05 9b 06 08 01 15 00 00 00 00 1a 01 61 21 00 00 00 00 00 00 00 00 9c 06 28 07", "9b 06 a3 06 a4 06 9c 06",
+        "9b 06 9b 06 9c 06 9c 06 18 05", "1b 18 05 1c", "8b 01 0a 01 41 8c 01", "9b 06", "9b 06 a4 06", "9b 06 a3 06 9c 06 a4 06",
+        "9b 06 08 9c 06", "9b 06 1a 05 61 9c 06", "9b 06 00 01 9c 06", "9b 06 06 9c 06", "8a 01 04 9b 06 9c 06", "8a 01 02 9b 06 9c 06",
+    )
+] + [
+    ("Known", text) for text in (
+        "0a 06 08 01 9b 06 9c 06", "12 06 9b 06 9c 06 10 01", "7a 0a 0a 01 61 9b 06 9c 06 0a 01 62",
+        "6a 08 9b 06 9c 06 19 00 00 00", "3a 06 9b 06 9c 06 08 01", "82 01 04 9b 06 9c 06", "0a 02 9b 06",
+    )
+] + [
+    ("Maps", "0a 09 08 05 9b 06 9c 06 12 01 61"), ("Maps", "0a 07 08 05 9b 06 12 01 61"), ("Maps", "0a 03 9b 06 9c 06"),
+] + [
     ("Repeated", "1a 03 01 02 03 18 04 1a 00 1a 01 05"), ("Repeated", "1a 02 01 80"), ("Repeated", "0a 07 00 00 00 00 00 00 00"),
     ("Repeated", "6a 03 00 01 02"), ("Repeated", "6a 80 80 80 80 10 01"), ("Unpacked", "1a 03 01 02 03 18 04"), ("Repeated", "82 01 02 01 63"),
     ("Repeated", "72 01 61 72 00"), ("Optional", "18 00 72 00 8a 01 00"),
@@ -202,7 +216,7 @@ ENCODING_EXCEPTIONS = [
     ("Known", "6a 09 11 00 00 00 00 00 00 f8 7f", None, "a Value that is not finite: an error by struct.proto; Google's Python writes NaN"),
     ("Known", "0a 0b 10 ff ff ff ff ff ff ff ff ff 01", None, "nanos below 0: not valid by timestamp.proto; Google's Python takes them"),
     ("Plain", "00 01", None, "a field of the number 0: Google's C++ stops there, with a warning"),
-    ("Plain", "9b 06 9c 06", None, "an unknown group: we have no groups at all"),
+    ("Plain", "9c 06", None, "the end of a group that never began: Google's C++ stops there, with a warning"),
 ]
 
 
