@@ -19,10 +19,10 @@ typedef struct msgsrv_json_options {
     uint32_t max_bytes; /**< Of the result; default 64 MiB, from 1. Over it: #MSGSRV_RESOURCE_EXHAUSTED. */
     uint32_t indent;    /**< To JSON: spaces for each depth; default 0: one line. At most 8. */
     bool proto_names; /**< To JSON: names of fields as in the .proto; default lowerCamelCase (json_name). Both are always read. */
-    bool enum_numbers; /**< To JSON: enums as numbers; default by name. Both are always read. */
+    bool enum_numbers; /**< To JSON: enums as numbers, NullValue too; default by name, and null. Both are always read. */
     bool all_fields;   /**< To JSON: fields without presence also when they have their default value. */
-    bool ignore_unknown; /**< From JSON: members that the message has no field for are ignored; default: #MSGSRV_INVALID_ARGUMENT, which
-                              names the member and the nearest field. */
+    bool ignore_unknown; /**< From JSON: members that the message has no field for, and texts that are neither a name nor a number of their
+                              enum, are ignored; default: #MSGSRV_INVALID_ARGUMENT, which names the member and the nearest field. */
     bool keep_unknown; /**< To JSON: fields that the descriptor does not have are kept, as base64 of their wire bytes in a member
                               "@unknown" of the message; from JSON: such a member is put back. Default: they are dropped (and
                               "@unknown" is an unknown member). */

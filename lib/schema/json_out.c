@@ -143,9 +143,11 @@ static bool put_enum(writer *to, const msi_field_desc *field, int32_t number)
     const msi_enum_desc *type = msi_schema_enum(to->schema, field->type_name);
     if (!type)
         return fail(to, MSGSRV_NOT_FOUND, field->type_name, "the schema has no such enum");
+    if (to->limits->options.enum_numbers)
+        return put_number(to, number);
     if (strcmp(type->full_name, "google.protobuf.NullValue") == 0)
         return put(to, "null");
-    const char *name = to->limits->options.enum_numbers ? NULL : msi_enum_name(type, number);
+    const char *name = msi_enum_name(type, number);
     return name ? put_text(to, name, strlen(name)) : put_number(to, number);
 }
 
@@ -642,11 +644,12 @@ static bool put_mask(writer *to, const msi_message_desc *message, msi_view data)
     return ok;
 }
 
-/* google.protobuf.Value: one of its six kinds, which are a oneof; null and what is not a finite number are not as elsewhere. */
+/* google.protobuf.Value: one of its six kinds, which are a oneof; null and what is not a finite number are not as elsewhere. Without a kind it is
+ * null, too, as Google's Python has it: struct.proto calls that an error, but a whole message would be lost for it. */
 static bool put_kind(writer *to, const msi_message_desc *message, const found *list, size_t count)
 {
-    const msi_field_desc *field = list[count - 1].field;
-    if (field->number == 1)
+    const msi_field_desc *field = count ? list[count - 1].field : NULL;
+    if (!field || field->number == 1)
         return put(to, "null");
     if (field->number == 2) {
         double number;
@@ -663,12 +666,10 @@ static bool put_any_value(writer *to, const msi_message_desc *message, msi_view 
     bool ok = find_fields(to, message, data, &all);
     if (ok)
         keep_last_of_oneofs(&all);
-    if (ok && all.count == 0)
-        ok = fail(to, MSGSRV_INVALID_ARGUMENT, message->full_name, "no kind of value is set");
-    size_t count = 1; /* of the kind that came last */
+    size_t count = 0; /* of the kind that came last */
     while (ok && count < all.count && all.list[all.count - 1 - count].field == all.list[all.count - 1].field)
         count++;
-    ok = ok && put_kind(to, message, &all.list[all.count - count], count);
+    ok = ok && put_kind(to, message, count ? &all.list[all.count - count] : NULL, count);
     free(all.list);
     msi_buf_release(&all.unknown);
     return ok;

@@ -128,6 +128,10 @@ START_TEST(unknown_fields)
             "AddRequest: 1 is not bytes in base64");
     BYTES("messages.AddRequest", "{\"nobody\":{\"x\":[]},\"b\":2}", &ignore, "\x10\x02");
     BYTES("shapes.Everything", "{\"colour\":\"BLUE\"}", &ignore, "");
+    BYTES("shapes.Everything", "{\"colour\":\"2\"}", &ignore, "\x78\x02");
+    BYTES("shapes.Everything", "{\"colour\":\"2.0\"}", &ignore, "");
+    refused("shapes.Everything", "{\"colour\":\"2147483648\"}", &ignore, MSGSRV_INVALID_ARGUMENT,
+            "Everything.colour: \"2147483648\" is not a value of shapes.Colour");
     msgsrv_schema_free(schema);
 }
 END_TEST
