@@ -10,7 +10,7 @@ import subprocess
 import unittest
 
 from native import end, head, item, native_server
-from programs import CLIENT, ENVIRONMENT, GUARD, TestCase, client, conversation, field, run, server
+from programs import CLIENT, ENVIRONMENT, GUARD, TestCase, broken_pipe, client, conversation, field, run, server
 
 IO = 74
 
@@ -184,11 +184,15 @@ class Calls(TestCase):
             for method, body in (("Add", '{"a": 1}'), ("Count", '{"last": 2147483647}'), ("Chat", "{}")):
                 self.check(self.call(method, body, stdout=full), IO,
                            err="msgsrv-client: standard output: No space left on device\n")
-        reading, writing = os.pipe()
-        os.close(reading)
-        with os.fdopen(writing, "wb") as broken:
-            self.check(self.call("Count", '{"last": 2147483647, "interval_ms": 1}', stdout=broken), IO,
-                       err="msgsrv-client: standard output: Broken pipe\n")
+
+    def test_nobody_reads_on(self):
+        count = ("Count", '{"last": 2147483647, "interval_ms": 1}')
+        with broken_pipe() as broken:
+            self.check(self.call(*count, stdout=broken), -signal.SIGPIPE)
+            self.check(self.call("Echo", "-", stdin=json.dumps({"text": "x" * 100000}).encode(), stdout=broken), -signal.SIGPIPE)
+            self.check(self.call(*count, stdout=broken, restore_signals=False), IO, err="msgsrv-client: standard output: Broken pipe\n")
+        self.check(run("/bin/sh", "-c", '{ "$0" --server "$1" call "$2" "$3"; echo $? >&2; } | head -n 1', CLIENT, self.url, *count),
+                   0, '{}\n', "141\n")
 
 
 class Drains(TestCase):
