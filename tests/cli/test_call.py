@@ -142,7 +142,7 @@ class Calls(TestCase):
     def test_a_wrong_line_ends_the_stream(self):
         for method in ("Chat", "Sum"):
             result = self.call(method, "-", stdin=b'{}\n\n{"frob": 1}\n{}\n')
-            self.assertEqual(result.status, 3)
+            self.assertEqual((result.status, result.out), (3, "{}\n" if method == "Chat" else ""))
             self.assertRegex(result.err, rf"\Amsgsrv-client: {method}: INVALID_ARGUMENT: line 3: .*frob.*\n\Z")
         with conversation(self.url, "call", "Chat", "-") as talk:
             talk.write('{"text": "good"}\n')
@@ -151,6 +151,20 @@ class Calls(TestCase):
             result = talk.end_without_closing()
             self.assertEqual((result.status, result.out), (3, ""))
             self.assertRegex(result.err, r"\Amsgsrv-client: Chat: INVALID_ARGUMENT: line 2: .+\n\Z")
+
+    def test_what_came_before_a_wrong_line_is_answered(self):
+        many = "".join(f'{{"text":"{number}"}}\n' for number in range(3000))
+        result = self.call("Chat", "-", stdin=(many + "{]\n" + '{"text": "behind"}\n').encode())
+        self.assertEqual((result.status, result.out), (3, many))
+        # A stream of requests that has one response is not taken for whole: it is cancelled.
+        self.assertEqual(self.call("Sum", "-", stdin=b'{"value": 5}\n{]\n').out, "")
+
+    def test_an_error_names_one_line(self):
+        for text, said in (("{]", "not JSON: string or '}' expected near ']' (column 2)"), ('{"text": 5}', "EchoMessage.text: 5 is not a string"),
+                           ('{"text": "(line 1, column 1)" 5}', "not JSON: '}' expected near '5' (column 31)"),
+                           ('{"text": {"(line 1, ": 1}}', 'EchoMessage.text: {"(line 1, ":1} is not a string')):
+            self.check(self.call("Chat", "-", stdin=b"\n\n" + text.encode() + b"\n"), 3,
+                       err=f"msgsrv-client: Chat: INVALID_ARGUMENT: line 3: {said}\n")
 
     def test_interrupted_while_it_waits_for_input(self):
         for method in ("Chat", "Sum"):
