@@ -18,6 +18,7 @@
 
 #define FIRST_SLOTS 64u
 #define FIRST_HEAP 2u
+#define LISTS 32u /* found, before they are told */
 
 typedef struct msi_match_node node;
 
@@ -77,17 +78,27 @@ static uint64_t hash_child(const node *parent, uint64_t token_hash)
     return mix(token_hash + (uint64_t)(uintptr_t)parent);
 }
 
+static bool is_child(const node *child, const node *parent, msi_view token)
+{
+    return child->parent == parent && child->size == token.size && memcmp(child->token, token.data, token.size) == 0;
+}
+
+/* The next slot of a hash, from one on; its node is NULL when there is none. */
+static const slot *find_slot(const msi_matcher *matcher, size_t from, uint64_t hash)
+{
+    for (size_t i = from & (matcher->room - 1);; i = (i + 1) & (matcher->room - 1)) {
+        if (!matcher->slots[i].node || matcher->slots[i].hash == hash)
+            return &matcher->slots[i];
+    }
+}
+
 static node *find_child(const msi_matcher *matcher, const node *parent, msi_view token, uint64_t token_hash)
 {
     uint64_t hash = hash_child(parent, token_hash);
-    for (size_t i = hash & (matcher->room - 1);; i = (i + 1) & (matcher->room - 1)) {
-        const slot *at = &matcher->slots[i];
-        if (!at->node)
-            return NULL;
-        if (at->hash == hash && at->node->parent == parent && at->node->size == token.size &&
-            memcmp(at->node->token, token.data, token.size) == 0)
-            return at->node;
-    }
+    const slot *at = find_slot(matcher, hash, hash);
+    while (at->node && !is_child(at->node, parent, token))
+        at = find_slot(matcher, (size_t)(at - matcher->slots) + 1, hash);
+    return at->node;
 }
 
 static void put_slot(slot *slots, size_t room, slot what)
@@ -378,22 +389,62 @@ void msi_matcher_remove(msi_matcher *matcher, msi_match_entry *entry)
 
 /* ---- searching ---- */
 
+/*
+ * Of a large tree nothing is in the cache, so a search's time is its misses: what will be looked at is asked for early, so that they overlap. The lists
+ * that were found are told afterwards.
+ */
 typedef struct search {
     const msi_matcher *matcher;
     void (*found)(msi_match_entry *entry, void *ctx);
     void *ctx;
     uint32_t visited;
     unsigned count;
+    unsigned list_count;
     msi_view tokens[MSI_TOPIC_TOKENS];
     uint64_t hashes[MSI_TOPIC_TOKENS];
+    msi_match_entry *lists[LISTS];
 } search;
 
-static void tell(const search *of, msi_match_entry *list)
+static void tell_lists(search *of)
 {
-    for (msi_match_entry *next; list; list = next) {
-        next = list->next;
-        of->found(list, of->ctx);
+    for (unsigned i = 0; i < of->list_count; i++) {
+        for (msi_match_entry *at = of->lists[i], *next; at; at = next) {
+            next = at->next;
+            of->found(at, of->ctx);
+        }
     }
+    of->list_count = 0;
+}
+
+static void keep_list(search *of, msi_match_entry *list)
+{
+    if (!list)
+        return;
+    __builtin_prefetch(list);
+    if (of->list_count == LISTS)
+        tell_lists(of);
+    of->lists[of->list_count++] = list;
+}
+
+/* Asks for a node, and for the place in the table where its child is looked for. */
+static void expect(const search *of, const node *at, unsigned level)
+{
+    __builtin_prefetch(at);
+    if (level < of->count)
+        __builtin_prefetch(&of->matcher->slots[hash_child(at, of->hashes[level]) & (of->matcher->room - 1)]);
+}
+
+/* find_child(), which asks for what comes next before it has seen whether it comes. */
+static const node *step(const search *of, const node *parent, unsigned level)
+{
+    uint64_t hash = hash_child(parent, of->hashes[level]);
+    const slot *at = find_slot(of->matcher, hash, hash);
+    if (!at->node)
+        return NULL;
+    expect(of, at->node, level + 1);
+    return is_child(at->node, parent, of->tokens[level])
+               ? at->node
+               : find_child(of->matcher, parent, of->tokens[level], of->hashes[level]);
 }
 
 /* NOLINTNEXTLINE(misc-no-recursion): at most 16 levels */
@@ -401,20 +452,20 @@ static void visit(search *of, const node *at, unsigned level)
 {
     of->visited++;
     if (level == of->count) {
-        tell(of, at->entries);
+        keep_list(of, at->entries);
         return;
     }
-    msi_view token = of->tokens[level];
-    bool own = level == 0 && token.data[0] == '$';
+    bool own = level == 0 && of->tokens[0].data[0] == '$';
+    const node *star = own ? NULL : at->star;
+    if (star)
+        expect(of, star, level + 1);
     if (!own)
-        tell(of, at->rest);
-    if (at->child_count) {
-        const node *child = find_child(of->matcher, at, token, of->hashes[level]);
-        if (child)
-            visit(of, child, level + 1);
-    }
-    if (at->star && !own)
-        visit(of, at->star, level + 1);
+        keep_list(of, at->rest);
+    const node *child = at->child_count ? step(of, at, level) : NULL;
+    if (star)
+        visit(of, star, level + 1);
+    if (child)
+        visit(of, child, level + 1);
 }
 
 uint32_t msi_matcher_find(const msi_matcher *matcher, msi_view topic, void (*found)(msi_match_entry *entry, void *ctx),
@@ -426,11 +477,13 @@ uint32_t msi_matcher_find(const msi_matcher *matcher, msi_view topic, void (*fou
     of.ctx = ctx;
     of.visited = 0;
     of.count = 0;
+    of.list_count = 0;
     while (topic.size && of.count < MSI_TOPIC_TOKENS) {
         of.tokens[of.count] = next_token(&topic);
         of.hashes[of.count] = hash_token(matcher, of.tokens[of.count]);
         of.count++;
     }
     visit(&of, matcher->root, 0);
+    tell_lists(&of);
     return of.visited;
 }

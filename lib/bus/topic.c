@@ -257,7 +257,7 @@ static bool but_for_one_token(const parts *pattern, const parts *topic)
             return true;
     }
     for (size_t i = 0; i < topic->count; i++) {
-        if (parts_match(pattern, topic, true, SIZE_MAX, i))
+        if (topic->at[i].data[0] != '$' && parts_match(pattern, topic, true, SIZE_MAX, i))
             return true;
     }
     return false;

@@ -281,7 +281,8 @@ static void check_topic(const msi_matcher *matcher, item *items, size_t count, c
     ck_assert_uint_le(visited, bound);
     for (size_t i = 0; i < count; i++) {
         bool matches = items[i].in && msi_pattern_matches(view(items[i].pattern), view(topic));
-        ck_assert_msg(items[i].found == matches, "%s %s: %u", items[i].pattern, topic, items[i].found);
+        if (items[i].found != matches) /* an assertion that holds costs too much for so many */
+            ck_abort_msg("%s %s: %u", items[i].pattern, topic, items[i].found);
         expected += matches;
     }
     ck_assert_uint_eq(found, expected);
