@@ -22,6 +22,7 @@ typedef struct matching {
     msi_matcher *matcher;
     msi_match_entry entries[PATTERNS];
     bool in[PATTERNS];
+    bool odd; /* an answer that is neither OK nor a failure */
     unsigned found;
 } matching;
 
@@ -41,7 +42,7 @@ static void fill_matcher(void *ctx)
         (void)snprintf(pattern, sizeof pattern, i % 2 ? "a.b%u.*.>" : "a.*.c%u", i);
         msgsrv_error error;
         msgsrv_status status = msi_matcher_add(of->matcher, view(pattern), &of->entries[i], &error);
-        ck_assert(status == MSGSRV_OK || (status == MSGSRV_RESOURCE_EXHAUSTED && error.code == status));
+        of->odd = of->odd || (status != MSGSRV_OK && (status != MSGSRV_RESOURCE_EXHAUSTED || error.code != status));
         of->in[i] = status == MSGSRV_OK;
     }
 }
@@ -50,7 +51,7 @@ static void check_matcher(void *ctx, bool failed, unsigned n)
 {
     matching *of = ctx;
     char topic[64];
-    (void)n;
+    ck_assert_msg(!of->odd, "allocation %u", n);
     for (unsigned i = 0; of->matcher && i < PATTERNS; i++) {
         (void)snprintf(topic, sizeof topic, i % 2 ? "a.b%u.x.y" : "a.x.c%u", i);
         of->found = 0;
