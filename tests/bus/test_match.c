@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* bus/topic.c and bus/match.c: what a topic is, and the tree against the plain question, pattern by pattern. */
+/* bus/pattern.c and bus/match.c: what a topic is, and the tree against the plain question, pattern by pattern. */
 #include "bus/match.h"
 
 #include <stdio.h>
