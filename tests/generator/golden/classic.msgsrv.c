@@ -63,6 +63,7 @@ const msgsrv_message_type classic_Config_type = {
     .fields = classic_Config_field_table,
     .field_count = 6,
     .has_strings = 1,
+    .file = &classic_proto_file,
 };
 
 static const msgsrv_field classic_Data_field_table[] = {
@@ -76,6 +77,7 @@ const msgsrv_message_type classic_Data_type = {
     .fields = classic_Data_field_table,
     .field_count = 1,
     .has_strings = 0,
+    .file = &classic_proto_file,
 };
 
 const msgsrv_method classic_Classic_Set_method = {

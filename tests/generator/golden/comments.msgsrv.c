@@ -67,6 +67,7 @@ const msgsrv_message_type comments_Text_type = {
     .fields = comments_Text_field_table,
     .field_count = 1,
     .has_strings = 1,
+    .file = &comments_proto_file,
 };
 
 const msgsrv_method comments_Comments_One_method = {

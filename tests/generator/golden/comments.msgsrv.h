@@ -7,7 +7,7 @@
 
 #include "comments.pb.h"
 
-#if MSGSRV_GENERATED_ABI != 2
+#if MSGSRV_GENERATED_ABI != 3
 #error "comments.msgsrv.h was generated for another version of libmsgsrv; generate it again"
 #endif
 

@@ -856,6 +856,7 @@ const msgsrv_message_type plant_inventory_v2_Device_type = {
     .fields = plant_inventory_v2_Device_field_table,
     .field_count = 23,
     .has_strings = 1,
+    .file = &inventory_proto_file,
 };
 
 static const msgsrv_field plant_inventory_v2_Device_Position_field_table[] = {
@@ -872,6 +873,7 @@ const msgsrv_message_type plant_inventory_v2_Device_Position_type = {
     .fields = plant_inventory_v2_Device_Position_field_table,
     .field_count = 4,
     .has_strings = 0,
+    .file = &inventory_proto_file,
 };
 
 static const msgsrv_field plant_inventory_v2_Device_Channel_field_table[] = {
@@ -890,6 +892,7 @@ const msgsrv_message_type plant_inventory_v2_Device_Channel_type = {
     .fields = plant_inventory_v2_Device_Channel_field_table,
     .field_count = 6,
     .has_strings = 1,
+    .file = &inventory_proto_file,
 };
 
 static const msgsrv_field plant_inventory_v2_Device_LabelsEntry_field_table[] = {
@@ -904,6 +907,7 @@ const msgsrv_message_type plant_inventory_v2_Device_LabelsEntry_type = {
     .fields = plant_inventory_v2_Device_LabelsEntry_field_table,
     .field_count = 2,
     .has_strings = 1,
+    .file = &inventory_proto_file,
 };
 
 static const msgsrv_field plant_inventory_v2_Device_ByNumberEntry_field_table[] = {
@@ -918,6 +922,7 @@ const msgsrv_message_type plant_inventory_v2_Device_ByNumberEntry_type = {
     .fields = plant_inventory_v2_Device_ByNumberEntry_field_table,
     .field_count = 2,
     .has_strings = 1,
+    .file = &inventory_proto_file,
 };
 
 static const msgsrv_field plant_inventory_v2_GetRequest_field_table[] = {
@@ -931,6 +936,7 @@ const msgsrv_message_type plant_inventory_v2_GetRequest_type = {
     .fields = plant_inventory_v2_GetRequest_field_table,
     .field_count = 1,
     .has_strings = 0,
+    .file = &inventory_proto_file,
 };
 
 static const msgsrv_field plant_inventory_v2_ListRequest_field_table[] = {
@@ -947,6 +953,7 @@ const msgsrv_message_type plant_inventory_v2_ListRequest_type = {
     .fields = plant_inventory_v2_ListRequest_field_table,
     .field_count = 4,
     .has_strings = 1,
+    .file = &inventory_proto_file,
 };
 
 static const msgsrv_field plant_inventory_v2_ListResponse_field_table[] = {
@@ -961,6 +968,7 @@ const msgsrv_message_type plant_inventory_v2_ListResponse_type = {
     .fields = plant_inventory_v2_ListResponse_field_table,
     .field_count = 2,
     .has_strings = 1,
+    .file = &inventory_proto_file,
 };
 
 const msgsrv_message_type plant_inventory_v2_DeleteResponse_type = {
@@ -970,6 +978,7 @@ const msgsrv_message_type plant_inventory_v2_DeleteResponse_type = {
     .fields = NULL,
     .field_count = 0,
     .has_strings = 0,
+    .file = &inventory_proto_file,
 };
 
 static const msgsrv_field plant_inventory_v2_Image_field_table[] = {
@@ -985,6 +994,7 @@ const msgsrv_message_type plant_inventory_v2_Image_type = {
     .fields = plant_inventory_v2_Image_field_table,
     .field_count = 3,
     .has_strings = 1,
+    .file = &inventory_proto_file,
 };
 
 const msgsrv_method plant_inventory_v2_Inventory_Get_method = {

@@ -9,7 +9,7 @@
 #include "common/base.msgsrv.h"
 #include "google/protobuf/timestamp.msgsrv.h"
 
-#if MSGSRV_GENERATED_ABI != 2
+#if MSGSRV_GENERATED_ABI != 3
 #error "inventory.msgsrv.h was generated for another version of libmsgsrv; generate it again"
 #endif
 

@@ -149,6 +149,7 @@ const msgsrv_message_type messages_EchoMessage_type = {
     .fields = messages_EchoMessage_field_table,
     .field_count = 1,
     .has_strings = 1,
+    .file = &messages_proto_file,
 };
 
 static const msgsrv_field messages_AddRequest_field_table[] = {
@@ -163,6 +164,7 @@ const msgsrv_message_type messages_AddRequest_type = {
     .fields = messages_AddRequest_field_table,
     .field_count = 2,
     .has_strings = 0,
+    .file = &messages_proto_file,
 };
 
 static const msgsrv_field messages_AddResponse_field_table[] = {
@@ -176,6 +178,7 @@ const msgsrv_message_type messages_AddResponse_type = {
     .fields = messages_AddResponse_field_table,
     .field_count = 1,
     .has_strings = 0,
+    .file = &messages_proto_file,
 };
 
 static const msgsrv_field messages_ClientMessage_field_table[] = {
@@ -190,6 +193,7 @@ const msgsrv_message_type messages_ClientMessage_type = {
     .fields = messages_ClientMessage_field_table,
     .field_count = 2,
     .has_strings = 1,
+    .file = &messages_proto_file,
 };
 
 static const msgsrv_field messages_ServerMessage_field_table[] = {
@@ -204,6 +208,7 @@ const msgsrv_message_type messages_ServerMessage_type = {
     .fields = messages_ServerMessage_field_table,
     .field_count = 2,
     .has_strings = 1,
+    .file = &messages_proto_file,
 };
 
 static const msgsrv_field messages_CountRequest_field_table[] = {
@@ -219,6 +224,7 @@ const msgsrv_message_type messages_CountRequest_type = {
     .fields = messages_CountRequest_field_table,
     .field_count = 3,
     .has_strings = 0,
+    .file = &messages_proto_file,
 };
 
 static const msgsrv_field messages_CountReply_field_table[] = {
@@ -232,6 +238,7 @@ const msgsrv_message_type messages_CountReply_type = {
     .fields = messages_CountReply_field_table,
     .field_count = 1,
     .has_strings = 0,
+    .file = &messages_proto_file,
 };
 
 static const msgsrv_field messages_SumRequest_field_table[] = {
@@ -245,6 +252,7 @@ const msgsrv_message_type messages_SumRequest_type = {
     .fields = messages_SumRequest_field_table,
     .field_count = 1,
     .has_strings = 0,
+    .file = &messages_proto_file,
 };
 
 static const msgsrv_field messages_SumReply_field_table[] = {
@@ -258,6 +266,7 @@ const msgsrv_message_type messages_SumReply_type = {
     .fields = messages_SumReply_field_table,
     .field_count = 1,
     .has_strings = 0,
+    .file = &messages_proto_file,
 };
 
 const msgsrv_method messages_Demo_Echo_method = {

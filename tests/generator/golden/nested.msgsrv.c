@@ -191,6 +191,7 @@ const msgsrv_message_type acme_store_v1_Order_type = {
     .fields = acme_store_v1_Order_field_table,
     .field_count = 13,
     .has_strings = 1,
+    .file = &nested_proto_file,
 };
 
 static const msgsrv_field acme_store_v1_Order_Line_field_table[] = {
@@ -206,6 +207,7 @@ const msgsrv_message_type acme_store_v1_Order_Line_type = {
     .fields = acme_store_v1_Order_Line_field_table,
     .field_count = 3,
     .has_strings = 1,
+    .file = &nested_proto_file,
 };
 
 static const msgsrv_field acme_store_v1_Order_Line_Discount_field_table[] = {
@@ -220,6 +222,7 @@ const msgsrv_message_type acme_store_v1_Order_Line_Discount_type = {
     .fields = acme_store_v1_Order_Line_Discount_field_table,
     .field_count = 2,
     .has_strings = 1,
+    .file = &nested_proto_file,
 };
 
 static const msgsrv_field acme_store_v1_Order_ByNameEntry_field_table[] = {
@@ -234,6 +237,7 @@ const msgsrv_message_type acme_store_v1_Order_ByNameEntry_type = {
     .fields = acme_store_v1_Order_ByNameEntry_field_table,
     .field_count = 2,
     .has_strings = 1,
+    .file = &nested_proto_file,
 };
 
 static const msgsrv_field acme_store_v1_Order_FlagsOfLinesEntry_field_table[] = {
@@ -248,6 +252,7 @@ const msgsrv_message_type acme_store_v1_Order_FlagsOfLinesEntry_type = {
     .fields = acme_store_v1_Order_FlagsOfLinesEntry_field_table,
     .field_count = 2,
     .has_strings = 0,
+    .file = &nested_proto_file,
 };
 
 static const msgsrv_field acme_store_v1_Tree_field_table[] = {
@@ -262,6 +267,7 @@ const msgsrv_message_type acme_store_v1_Tree_type = {
     .fields = acme_store_v1_Tree_field_table,
     .field_count = 2,
     .has_strings = 0,
+    .file = &nested_proto_file,
 };
 
 static const msgsrv_field acme_store_v1_List_field_table[] = {
@@ -276,6 +282,7 @@ const msgsrv_message_type acme_store_v1_List_type = {
     .fields = acme_store_v1_List_field_table,
     .field_count = 2,
     .has_strings = 1,
+    .file = &nested_proto_file,
 };
 
 static const msgsrv_field acme_store_v1_Ping_field_table[] = {
@@ -290,6 +297,7 @@ const msgsrv_message_type acme_store_v1_Ping_type = {
     .fields = acme_store_v1_Ping_field_table,
     .field_count = 2,
     .has_strings = 1,
+    .file = &nested_proto_file,
 };
 
 static const msgsrv_field acme_store_v1_Pong_field_table[] = {
@@ -304,6 +312,7 @@ const msgsrv_message_type acme_store_v1_Pong_type = {
     .fields = acme_store_v1_Pong_field_table,
     .field_count = 2,
     .has_strings = 1,
+    .file = &nested_proto_file,
 };
 
 static const msgsrv_field acme_store_v1_Numbers_field_table[] = {
@@ -318,6 +327,7 @@ const msgsrv_message_type acme_store_v1_Numbers_type = {
     .fields = acme_store_v1_Numbers_field_table,
     .field_count = 2,
     .has_strings = 0,
+    .file = &nested_proto_file,
 };
 
 const msgsrv_message_type acme_store_v1_Empty_type = {
@@ -327,6 +337,7 @@ const msgsrv_message_type acme_store_v1_Empty_type = {
     .fields = NULL,
     .field_count = 0,
     .has_strings = 0,
+    .file = &nested_proto_file,
 };
 
 const msgsrv_method acme_store_v1_Store_Place_method = {

@@ -10,7 +10,7 @@
 #include "common/facade.msgsrv.h"
 #include "google/protobuf/timestamp.msgsrv.h"
 
-#if MSGSRV_GENERATED_ABI != 2
+#if MSGSRV_GENERATED_ABI != 3
 #error "nested.msgsrv.h was generated for another version of libmsgsrv; generate it again"
 #endif
 

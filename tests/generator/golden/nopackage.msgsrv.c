@@ -35,6 +35,7 @@ const msgsrv_message_type Question_type = {
     .fields = Question_field_table,
     .field_count = 1,
     .has_strings = 1,
+    .file = &nopackage_proto_file,
 };
 
 static const msgsrv_field Answer_field_table[] = {
@@ -48,6 +49,7 @@ const msgsrv_message_type Answer_type = {
     .fields = Answer_field_table,
     .field_count = 1,
     .has_strings = 1,
+    .file = &nopackage_proto_file,
 };
 
 const msgsrv_method Oracle_Ask_method = {

@@ -553,6 +553,7 @@ const msgsrv_message_type streams_v1_Item_type = {
     .fields = streams_v1_Item_field_table,
     .field_count = 2,
     .has_strings = 1,
+    .file = &streams_proto_file,
 };
 
 static const msgsrv_field streams_v1_Total_field_table[] = {
@@ -566,6 +567,7 @@ const msgsrv_message_type streams_v1_Total_type = {
     .fields = streams_v1_Total_field_table,
     .field_count = 1,
     .has_strings = 0,
+    .file = &streams_proto_file,
 };
 
 const msgsrv_method streams_v1_Flow_One_method = {

@@ -7,7 +7,7 @@
 
 #include "streams.pb.h"
 
-#if MSGSRV_GENERATED_ABI != 2
+#if MSGSRV_GENERATED_ABI != 3
 #error "streams.msgsrv.h was generated for another version of libmsgsrv; generate it again"
 #endif
 

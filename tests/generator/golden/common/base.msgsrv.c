@@ -33,4 +33,5 @@ const msgsrv_message_type acme_common_Money_type = {
     .fields = acme_common_Money_field_table,
     .field_count = 2,
     .has_strings = 1,
+    .file = &common_base_proto_file,
 };

@@ -8,7 +8,7 @@
 #include "common/facade.pb.h"
 #include "common/hidden.msgsrv.h"
 
-#if MSGSRV_GENERATED_ABI != 2
+#if MSGSRV_GENERATED_ABI != 3
 #error "common/facade.msgsrv.h was generated for another version of libmsgsrv; generate it again"
 #endif
 

@@ -33,4 +33,5 @@ const msgsrv_message_type acme_common_Hidden_type = {
     .fields = acme_common_Hidden_field_table,
     .field_count = 1,
     .has_strings = 0,
+    .file = &common_hidden_proto_file,
 };

@@ -7,7 +7,7 @@
 
 #include "common/hidden.pb.h"
 
-#if MSGSRV_GENERATED_ABI != 2
+#if MSGSRV_GENERATED_ABI != 3
 #error "common/hidden.msgsrv.h was generated for another version of libmsgsrv; generate it again"
 #endif
 

@@ -36,4 +36,5 @@ const msgsrv_message_type acme_common_Unused_type = {
     .fields = acme_common_Unused_field_table,
     .field_count = 1,
     .has_strings = 0,
+    .file = &common_unused_proto_file,
 };
