@@ -185,6 +185,8 @@ static void emit_message(msi_arena *arena, msi_buffer *out, const msi_model *mod
         emit_field(out, model, fields[i]);
     msi_buffer_puts(out, count > 0 ? "};\n" : "");
     msi_template(out, values, message_text);
+    if (!message->map_entry)
+        msi_emit_bus_source(out, values);
 }
 
 static void emit_service(msi_arena *arena, msi_buffer *out, const msi_model *model, const msi_file *file,

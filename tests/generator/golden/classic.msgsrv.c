@@ -66,6 +66,21 @@ const msgsrv_message_type classic_Config_type = {
     .file = &classic_proto_file,
 };
 
+void classic_Config_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure)
+{
+    const classic_Config_subscriber_closure *typed = (const classic_Config_subscriber_closure *)closure;
+
+    typed->event(bus, (const classic_Config *)event->message, event, typed->ctx);
+}
+
+msgsrv_status classic_Config_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure)
+{
+    const classic_Config_consumer_closure *typed = (const classic_Config_consumer_closure *)closure;
+
+    return typed->message(bus, (const classic_Config *)delivery->event->message, delivery, typed->ctx);
+}
+
 static const msgsrv_field classic_Data_field_table[] = {
     {1, MSGSRV_FIELD_BYTES, 0, "data", NULL},
 };
@@ -79,6 +94,21 @@ const msgsrv_message_type classic_Data_type = {
     .has_strings = 0,
     .file = &classic_proto_file,
 };
+
+void classic_Data_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure)
+{
+    const classic_Data_subscriber_closure *typed = (const classic_Data_subscriber_closure *)closure;
+
+    typed->event(bus, (const classic_Data *)event->message, event, typed->ctx);
+}
+
+msgsrv_status classic_Data_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure)
+{
+    const classic_Data_consumer_closure *typed = (const classic_Data_consumer_closure *)closure;
+
+    return typed->message(bus, (const classic_Data *)delivery->event->message, delivery, typed->ctx);
+}
 
 const msgsrv_method classic_Classic_Set_method = {
     .abi = MSGSRV_GENERATED_ABI,

@@ -859,6 +859,21 @@ const msgsrv_message_type plant_inventory_v2_Device_type = {
     .file = &inventory_proto_file,
 };
 
+void plant_inventory_v2_Device_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure)
+{
+    const plant_inventory_v2_Device_subscriber_closure *typed = (const plant_inventory_v2_Device_subscriber_closure *)closure;
+
+    typed->event(bus, (const plant_inventory_v2_Device *)event->message, event, typed->ctx);
+}
+
+msgsrv_status plant_inventory_v2_Device_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure)
+{
+    const plant_inventory_v2_Device_consumer_closure *typed = (const plant_inventory_v2_Device_consumer_closure *)closure;
+
+    return typed->message(bus, (const plant_inventory_v2_Device *)delivery->event->message, delivery, typed->ctx);
+}
+
 static const msgsrv_field plant_inventory_v2_Device_Position_field_table[] = {
     {1, MSGSRV_FIELD_SCALAR, 0, "x_m", NULL},
     {2, MSGSRV_FIELD_SCALAR, 0, "y_m", NULL},
@@ -875,6 +890,21 @@ const msgsrv_message_type plant_inventory_v2_Device_Position_type = {
     .has_strings = 0,
     .file = &inventory_proto_file,
 };
+
+void plant_inventory_v2_Device_Position_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure)
+{
+    const plant_inventory_v2_Device_Position_subscriber_closure *typed = (const plant_inventory_v2_Device_Position_subscriber_closure *)closure;
+
+    typed->event(bus, (const plant_inventory_v2_Device_Position *)event->message, event, typed->ctx);
+}
+
+msgsrv_status plant_inventory_v2_Device_Position_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure)
+{
+    const plant_inventory_v2_Device_Position_consumer_closure *typed = (const plant_inventory_v2_Device_Position_consumer_closure *)closure;
+
+    return typed->message(bus, (const plant_inventory_v2_Device_Position *)delivery->event->message, delivery, typed->ctx);
+}
 
 static const msgsrv_field plant_inventory_v2_Device_Channel_field_table[] = {
     {1, MSGSRV_FIELD_SCALAR, 0, "number", NULL},
@@ -894,6 +924,21 @@ const msgsrv_message_type plant_inventory_v2_Device_Channel_type = {
     .has_strings = 1,
     .file = &inventory_proto_file,
 };
+
+void plant_inventory_v2_Device_Channel_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure)
+{
+    const plant_inventory_v2_Device_Channel_subscriber_closure *typed = (const plant_inventory_v2_Device_Channel_subscriber_closure *)closure;
+
+    typed->event(bus, (const plant_inventory_v2_Device_Channel *)event->message, event, typed->ctx);
+}
+
+msgsrv_status plant_inventory_v2_Device_Channel_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure)
+{
+    const plant_inventory_v2_Device_Channel_consumer_closure *typed = (const plant_inventory_v2_Device_Channel_consumer_closure *)closure;
+
+    return typed->message(bus, (const plant_inventory_v2_Device_Channel *)delivery->event->message, delivery, typed->ctx);
+}
 
 static const msgsrv_field plant_inventory_v2_Device_LabelsEntry_field_table[] = {
     {1, MSGSRV_FIELD_STRING, 0, "key", NULL},
@@ -939,6 +984,21 @@ const msgsrv_message_type plant_inventory_v2_GetRequest_type = {
     .file = &inventory_proto_file,
 };
 
+void plant_inventory_v2_GetRequest_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure)
+{
+    const plant_inventory_v2_GetRequest_subscriber_closure *typed = (const plant_inventory_v2_GetRequest_subscriber_closure *)closure;
+
+    typed->event(bus, (const plant_inventory_v2_GetRequest *)event->message, event, typed->ctx);
+}
+
+msgsrv_status plant_inventory_v2_GetRequest_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure)
+{
+    const plant_inventory_v2_GetRequest_consumer_closure *typed = (const plant_inventory_v2_GetRequest_consumer_closure *)closure;
+
+    return typed->message(bus, (const plant_inventory_v2_GetRequest *)delivery->event->message, delivery, typed->ctx);
+}
+
 static const msgsrv_field plant_inventory_v2_ListRequest_field_table[] = {
     {1, MSGSRV_FIELD_STRING, 0, "filter", NULL},
     {2, MSGSRV_FIELD_SCALAR, 1, "kinds", NULL},
@@ -956,6 +1016,21 @@ const msgsrv_message_type plant_inventory_v2_ListRequest_type = {
     .file = &inventory_proto_file,
 };
 
+void plant_inventory_v2_ListRequest_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure)
+{
+    const plant_inventory_v2_ListRequest_subscriber_closure *typed = (const plant_inventory_v2_ListRequest_subscriber_closure *)closure;
+
+    typed->event(bus, (const plant_inventory_v2_ListRequest *)event->message, event, typed->ctx);
+}
+
+msgsrv_status plant_inventory_v2_ListRequest_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure)
+{
+    const plant_inventory_v2_ListRequest_consumer_closure *typed = (const plant_inventory_v2_ListRequest_consumer_closure *)closure;
+
+    return typed->message(bus, (const plant_inventory_v2_ListRequest *)delivery->event->message, delivery, typed->ctx);
+}
+
 static const msgsrv_field plant_inventory_v2_ListResponse_field_table[] = {
     {1, MSGSRV_FIELD_MESSAGE, 1, "devices", &plant_inventory_v2_Device_type},
     {2, MSGSRV_FIELD_STRING, 0, "next_page_token", NULL},
@@ -971,6 +1046,21 @@ const msgsrv_message_type plant_inventory_v2_ListResponse_type = {
     .file = &inventory_proto_file,
 };
 
+void plant_inventory_v2_ListResponse_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure)
+{
+    const plant_inventory_v2_ListResponse_subscriber_closure *typed = (const plant_inventory_v2_ListResponse_subscriber_closure *)closure;
+
+    typed->event(bus, (const plant_inventory_v2_ListResponse *)event->message, event, typed->ctx);
+}
+
+msgsrv_status plant_inventory_v2_ListResponse_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure)
+{
+    const plant_inventory_v2_ListResponse_consumer_closure *typed = (const plant_inventory_v2_ListResponse_consumer_closure *)closure;
+
+    return typed->message(bus, (const plant_inventory_v2_ListResponse *)delivery->event->message, delivery, typed->ctx);
+}
+
 const msgsrv_message_type plant_inventory_v2_DeleteResponse_type = {
     .name = "plant.inventory.v2.DeleteResponse",
     .nanopb = &plant_inventory_v2_DeleteResponse_msg,
@@ -980,6 +1070,21 @@ const msgsrv_message_type plant_inventory_v2_DeleteResponse_type = {
     .has_strings = 0,
     .file = &inventory_proto_file,
 };
+
+void plant_inventory_v2_DeleteResponse_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure)
+{
+    const plant_inventory_v2_DeleteResponse_subscriber_closure *typed = (const plant_inventory_v2_DeleteResponse_subscriber_closure *)closure;
+
+    typed->event(bus, (const plant_inventory_v2_DeleteResponse *)event->message, event, typed->ctx);
+}
+
+msgsrv_status plant_inventory_v2_DeleteResponse_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure)
+{
+    const plant_inventory_v2_DeleteResponse_consumer_closure *typed = (const plant_inventory_v2_DeleteResponse_consumer_closure *)closure;
+
+    return typed->message(bus, (const plant_inventory_v2_DeleteResponse *)delivery->event->message, delivery, typed->ctx);
+}
 
 static const msgsrv_field plant_inventory_v2_Image_field_table[] = {
     {1, MSGSRV_FIELD_STRING, 0, "name", NULL},
@@ -996,6 +1101,21 @@ const msgsrv_message_type plant_inventory_v2_Image_type = {
     .has_strings = 1,
     .file = &inventory_proto_file,
 };
+
+void plant_inventory_v2_Image_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure)
+{
+    const plant_inventory_v2_Image_subscriber_closure *typed = (const plant_inventory_v2_Image_subscriber_closure *)closure;
+
+    typed->event(bus, (const plant_inventory_v2_Image *)event->message, event, typed->ctx);
+}
+
+msgsrv_status plant_inventory_v2_Image_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure)
+{
+    const plant_inventory_v2_Image_consumer_closure *typed = (const plant_inventory_v2_Image_consumer_closure *)closure;
+
+    return typed->message(bus, (const plant_inventory_v2_Image *)delivery->event->message, delivery, typed->ctx);
+}
 
 const msgsrv_method plant_inventory_v2_Inventory_Get_method = {
     .abi = MSGSRV_GENERATED_ABI,

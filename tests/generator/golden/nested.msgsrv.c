@@ -194,6 +194,21 @@ const msgsrv_message_type acme_store_v1_Order_type = {
     .file = &nested_proto_file,
 };
 
+void acme_store_v1_Order_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure)
+{
+    const acme_store_v1_Order_subscriber_closure *typed = (const acme_store_v1_Order_subscriber_closure *)closure;
+
+    typed->event(bus, (const acme_store_v1_Order *)event->message, event, typed->ctx);
+}
+
+msgsrv_status acme_store_v1_Order_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure)
+{
+    const acme_store_v1_Order_consumer_closure *typed = (const acme_store_v1_Order_consumer_closure *)closure;
+
+    return typed->message(bus, (const acme_store_v1_Order *)delivery->event->message, delivery, typed->ctx);
+}
+
 static const msgsrv_field acme_store_v1_Order_Line_field_table[] = {
     {1, MSGSRV_FIELD_SCALAR, 0, "article", NULL},
     {2, MSGSRV_FIELD_SCALAR, 0, "amount", NULL},
@@ -210,6 +225,21 @@ const msgsrv_message_type acme_store_v1_Order_Line_type = {
     .file = &nested_proto_file,
 };
 
+void acme_store_v1_Order_Line_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure)
+{
+    const acme_store_v1_Order_Line_subscriber_closure *typed = (const acme_store_v1_Order_Line_subscriber_closure *)closure;
+
+    typed->event(bus, (const acme_store_v1_Order_Line *)event->message, event, typed->ctx);
+}
+
+msgsrv_status acme_store_v1_Order_Line_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure)
+{
+    const acme_store_v1_Order_Line_consumer_closure *typed = (const acme_store_v1_Order_Line_consumer_closure *)closure;
+
+    return typed->message(bus, (const acme_store_v1_Order_Line *)delivery->event->message, delivery, typed->ctx);
+}
+
 static const msgsrv_field acme_store_v1_Order_Line_Discount_field_table[] = {
     {1, MSGSRV_FIELD_SCALAR, 0, "percent", NULL},
     {2, MSGSRV_FIELD_STRING, 0, "reason", NULL},
@@ -224,6 +254,21 @@ const msgsrv_message_type acme_store_v1_Order_Line_Discount_type = {
     .has_strings = 1,
     .file = &nested_proto_file,
 };
+
+void acme_store_v1_Order_Line_Discount_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure)
+{
+    const acme_store_v1_Order_Line_Discount_subscriber_closure *typed = (const acme_store_v1_Order_Line_Discount_subscriber_closure *)closure;
+
+    typed->event(bus, (const acme_store_v1_Order_Line_Discount *)event->message, event, typed->ctx);
+}
+
+msgsrv_status acme_store_v1_Order_Line_Discount_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure)
+{
+    const acme_store_v1_Order_Line_Discount_consumer_closure *typed = (const acme_store_v1_Order_Line_Discount_consumer_closure *)closure;
+
+    return typed->message(bus, (const acme_store_v1_Order_Line_Discount *)delivery->event->message, delivery, typed->ctx);
+}
 
 static const msgsrv_field acme_store_v1_Order_ByNameEntry_field_table[] = {
     {1, MSGSRV_FIELD_STRING, 0, "key", NULL},
@@ -270,6 +315,21 @@ const msgsrv_message_type acme_store_v1_Tree_type = {
     .file = &nested_proto_file,
 };
 
+void acme_store_v1_Tree_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure)
+{
+    const acme_store_v1_Tree_subscriber_closure *typed = (const acme_store_v1_Tree_subscriber_closure *)closure;
+
+    typed->event(bus, (const acme_store_v1_Tree *)event->message, event, typed->ctx);
+}
+
+msgsrv_status acme_store_v1_Tree_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure)
+{
+    const acme_store_v1_Tree_consumer_closure *typed = (const acme_store_v1_Tree_consumer_closure *)closure;
+
+    return typed->message(bus, (const acme_store_v1_Tree *)delivery->event->message, delivery, typed->ctx);
+}
+
 static const msgsrv_field acme_store_v1_List_field_table[] = {
     {1, MSGSRV_FIELD_MESSAGE, 0, "next", &acme_store_v1_List_type},
     {2, MSGSRV_FIELD_STRING, 0, "text", NULL},
@@ -284,6 +344,21 @@ const msgsrv_message_type acme_store_v1_List_type = {
     .has_strings = 1,
     .file = &nested_proto_file,
 };
+
+void acme_store_v1_List_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure)
+{
+    const acme_store_v1_List_subscriber_closure *typed = (const acme_store_v1_List_subscriber_closure *)closure;
+
+    typed->event(bus, (const acme_store_v1_List *)event->message, event, typed->ctx);
+}
+
+msgsrv_status acme_store_v1_List_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure)
+{
+    const acme_store_v1_List_consumer_closure *typed = (const acme_store_v1_List_consumer_closure *)closure;
+
+    return typed->message(bus, (const acme_store_v1_List *)delivery->event->message, delivery, typed->ctx);
+}
 
 static const msgsrv_field acme_store_v1_Ping_field_table[] = {
     {1, MSGSRV_FIELD_MESSAGE, 0, "pong", &acme_store_v1_Pong_type},
@@ -300,6 +375,21 @@ const msgsrv_message_type acme_store_v1_Ping_type = {
     .file = &nested_proto_file,
 };
 
+void acme_store_v1_Ping_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure)
+{
+    const acme_store_v1_Ping_subscriber_closure *typed = (const acme_store_v1_Ping_subscriber_closure *)closure;
+
+    typed->event(bus, (const acme_store_v1_Ping *)event->message, event, typed->ctx);
+}
+
+msgsrv_status acme_store_v1_Ping_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure)
+{
+    const acme_store_v1_Ping_consumer_closure *typed = (const acme_store_v1_Ping_consumer_closure *)closure;
+
+    return typed->message(bus, (const acme_store_v1_Ping *)delivery->event->message, delivery, typed->ctx);
+}
+
 static const msgsrv_field acme_store_v1_Pong_field_table[] = {
     {1, MSGSRV_FIELD_MESSAGE, 0, "ping", &acme_store_v1_Ping_type},
     {2, MSGSRV_FIELD_STRING, 0, "said", NULL},
@@ -314,6 +404,21 @@ const msgsrv_message_type acme_store_v1_Pong_type = {
     .has_strings = 1,
     .file = &nested_proto_file,
 };
+
+void acme_store_v1_Pong_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure)
+{
+    const acme_store_v1_Pong_subscriber_closure *typed = (const acme_store_v1_Pong_subscriber_closure *)closure;
+
+    typed->event(bus, (const acme_store_v1_Pong *)event->message, event, typed->ctx);
+}
+
+msgsrv_status acme_store_v1_Pong_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure)
+{
+    const acme_store_v1_Pong_consumer_closure *typed = (const acme_store_v1_Pong_consumer_closure *)closure;
+
+    return typed->message(bus, (const acme_store_v1_Pong *)delivery->event->message, delivery, typed->ctx);
+}
 
 static const msgsrv_field acme_store_v1_Numbers_field_table[] = {
     {1, MSGSRV_FIELD_MESSAGE, 0, "tree", &acme_store_v1_Tree_type},
@@ -330,6 +435,21 @@ const msgsrv_message_type acme_store_v1_Numbers_type = {
     .file = &nested_proto_file,
 };
 
+void acme_store_v1_Numbers_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure)
+{
+    const acme_store_v1_Numbers_subscriber_closure *typed = (const acme_store_v1_Numbers_subscriber_closure *)closure;
+
+    typed->event(bus, (const acme_store_v1_Numbers *)event->message, event, typed->ctx);
+}
+
+msgsrv_status acme_store_v1_Numbers_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure)
+{
+    const acme_store_v1_Numbers_consumer_closure *typed = (const acme_store_v1_Numbers_consumer_closure *)closure;
+
+    return typed->message(bus, (const acme_store_v1_Numbers *)delivery->event->message, delivery, typed->ctx);
+}
+
 const msgsrv_message_type acme_store_v1_Empty_type = {
     .name = "acme.store.v1.Empty",
     .nanopb = &acme_store_v1_Empty_msg,
@@ -339,6 +459,21 @@ const msgsrv_message_type acme_store_v1_Empty_type = {
     .has_strings = 0,
     .file = &nested_proto_file,
 };
+
+void acme_store_v1_Empty_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure)
+{
+    const acme_store_v1_Empty_subscriber_closure *typed = (const acme_store_v1_Empty_subscriber_closure *)closure;
+
+    typed->event(bus, (const acme_store_v1_Empty *)event->message, event, typed->ctx);
+}
+
+msgsrv_status acme_store_v1_Empty_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure)
+{
+    const acme_store_v1_Empty_consumer_closure *typed = (const acme_store_v1_Empty_consumer_closure *)closure;
+
+    return typed->message(bus, (const acme_store_v1_Empty *)delivery->event->message, delivery, typed->ctx);
+}
 
 const msgsrv_method acme_store_v1_Store_Place_method = {
     .abi = MSGSRV_GENERATED_ABI,

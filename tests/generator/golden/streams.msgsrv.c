@@ -556,6 +556,21 @@ const msgsrv_message_type streams_v1_Item_type = {
     .file = &streams_proto_file,
 };
 
+void streams_v1_Item_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure)
+{
+    const streams_v1_Item_subscriber_closure *typed = (const streams_v1_Item_subscriber_closure *)closure;
+
+    typed->event(bus, (const streams_v1_Item *)event->message, event, typed->ctx);
+}
+
+msgsrv_status streams_v1_Item_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure)
+{
+    const streams_v1_Item_consumer_closure *typed = (const streams_v1_Item_consumer_closure *)closure;
+
+    return typed->message(bus, (const streams_v1_Item *)delivery->event->message, delivery, typed->ctx);
+}
+
 static const msgsrv_field streams_v1_Total_field_table[] = {
     {1, MSGSRV_FIELD_SCALAR, 0, "sum", NULL},
 };
@@ -569,6 +584,21 @@ const msgsrv_message_type streams_v1_Total_type = {
     .has_strings = 0,
     .file = &streams_proto_file,
 };
+
+void streams_v1_Total_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure)
+{
+    const streams_v1_Total_subscriber_closure *typed = (const streams_v1_Total_subscriber_closure *)closure;
+
+    typed->event(bus, (const streams_v1_Total *)event->message, event, typed->ctx);
+}
+
+msgsrv_status streams_v1_Total_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure)
+{
+    const streams_v1_Total_consumer_closure *typed = (const streams_v1_Total_consumer_closure *)closure;
+
+    return typed->message(bus, (const streams_v1_Total *)delivery->event->message, delivery, typed->ctx);
+}
 
 const msgsrv_method streams_v1_Flow_One_method = {
     .abi = MSGSRV_GENERATED_ABI,

@@ -2,6 +2,7 @@
 #ifndef COMMON_FACADE_MSGSRV_H
 #define COMMON_FACADE_MSGSRV_H
 
+#include <msgsrv/bus.h>
 #include <msgsrv/msgsrv.h>
 #include <msgsrv/service.h>
 

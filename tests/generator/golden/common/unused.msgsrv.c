@@ -38,3 +38,18 @@ const msgsrv_message_type acme_common_Unused_type = {
     .has_strings = 0,
     .file = &common_unused_proto_file,
 };
+
+void acme_common_Unused_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure)
+{
+    const acme_common_Unused_subscriber_closure *typed = (const acme_common_Unused_subscriber_closure *)closure;
+
+    typed->event(bus, (const acme_common_Unused *)event->message, event, typed->ctx);
+}
+
+msgsrv_status acme_common_Unused_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure)
+{
+    const acme_common_Unused_consumer_closure *typed = (const acme_common_Unused_consumer_closure *)closure;
+
+    return typed->message(bus, (const acme_common_Unused *)delivery->event->message, delivery, typed->ctx);
+}
