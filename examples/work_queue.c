@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ./example-work-queue [URL] puts nine jobs into a queue on the bus of a server. Three workers, processes of their own, take them; one of
+ * ./example-work-queue [URL] puts nine jobs, of counting primes, into a queue on the bus of a server. Three workers, processes of their own, take them; one of
  * them crashes over its first job, which another gets and does.
  *
  * A worker's job is done when its function returns MSGSRV_OK. Until the bus has confirmed that, it may come again: whoever must not do a
@@ -11,7 +11,6 @@
 #include <spawn.h>
 #include <stdio.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <msgsrv/msgsrv.h>
@@ -31,11 +30,23 @@ typedef struct worker {
     bool crashes, ended;
 } worker;
 
-static void report(msgsrv_bus *bus, const worker *w, int32_t job, uint32_t delivery)
+static uint32_t count_primes(uint32_t limit)
 {
-    const work_Report message = {.worker = w->name, .job = job, .delivery = delivery};
+    uint32_t count = 0;
+    for (uint32_t n = 2; n < limit; n++) {
+        uint32_t d = 2;
+        while (d * d <= n && n % d != 0)
+            d++;
+        count += d * d > n;
+    }
+    return count;
+}
+
+static void report(msgsrv_bus *bus, const worker *w, work_Report what)
+{
     msgsrv_error err;
-    if (work_Report_publish_async(bus, "work.reports", &message, NULL, NULL, NULL, &err))
+    what.worker = w->name;
+    if (work_Report_publish_async(bus, "work.reports", &what, NULL, NULL, NULL, &err))
         fprintf(stderr, "%s: %s\n", w->name, err.text);
 }
 
@@ -46,14 +57,13 @@ static msgsrv_status on_job(msgsrv_bus *bus, const work_Job *job, const msgsrv_d
         printf("job %" PRId32 ": %s crashes\n", job->number, w->name);
         raise(SIGKILL);
     }
-    nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL); /* the work */
-    report(bus, w, job->number, delivery->count);
+    report(bus, w, (work_Report){.job = job->number, .primes = count_primes(job->limit), .delivery = delivery->count});
     return MSGSRV_OK; /* acks it */
 }
 
 static void on_ready(msgsrv_bus *bus, void *ctx)
 {
-    report(bus, ctx, 0, 0);
+    report(bus, ctx, (work_Report){.job = 0});
 }
 
 static void on_worker_end(msgsrv_bus *bus, const msgsrv_error *why, void *ctx)
@@ -91,7 +101,8 @@ static void collect(msgsrv_bus *bus, const work_Report *message, const msgsrv_ev
         b->ready++;
         return;
     }
-    printf("job %" PRId32 ": done by %s%s\n", message->job, message->worker, message->delivery > 1 ? ", again" : "");
+    printf("job %" PRId32 ": done by %s%s: %" PRIu32 " primes\n", message->job, message->worker,
+           message->delivery > 1 ? ", again" : "", message->primes);
     b->done += b->times[message->job]++ == 0;
 }
 
@@ -118,7 +129,7 @@ static msgsrv_status direct(msgsrv_bus *bus, boss *b, msgsrv_error *err)
     while (!st && b->ready < WORKERS)
         st = msgsrv_bus_poll(bus, MSGSRV_NONE, err);
     for (int32_t i = 1; !st && i <= JOBS; i++)
-        st = work_Job_publish_async(bus, "work.jobs", &(work_Job){i}, NULL, NULL, NULL, err);
+        st = work_Job_publish_async(bus, "work.jobs", &(work_Job){i, 100000 + (uint32_t)i}, NULL, NULL, NULL, err);
     while (!st && b->done < JOBS)
         st = msgsrv_bus_poll(bus, MSGSRV_NONE, err);
     return st;
