@@ -129,7 +129,7 @@ static msgsrv_status direct(msgsrv_bus *bus, boss *b, msgsrv_error *err)
     while (!st && b->ready < WORKERS)
         st = msgsrv_bus_poll(bus, MSGSRV_NONE, err);
     for (int32_t i = 1; !st && i <= JOBS; i++)
-        st = work_Job_publish_async(bus, "work.jobs", &(work_Job){i, 100000 + (uint32_t)i}, NULL, NULL, NULL, err);
+        st = work_Job_publish_async(bus, "work.jobs", &(work_Job){i, 300000 + (uint32_t)i}, NULL, NULL, NULL, err);
     while (!st && b->done < JOBS)
         st = msgsrv_bus_poll(bus, MSGSRV_NONE, err);
     return st;

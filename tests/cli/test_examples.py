@@ -142,7 +142,7 @@ class Bus(TestCase):
         crashes = [re.fullmatch(r"job (\d): worker 2 crashes", line) for line in lines]
         crashed = [match.group(1) for match in crashes if match]
         self.assertEqual(len(crashed), 1, result)
-        done = sorted(re.fullmatch(r"job (\d): done by (worker [13])(, again)?: 959\d primes", line).groups()
+        done = sorted(re.fullmatch(r"job (\d): done by (worker [13])(, again)?: 2599\d primes", line).groups()
                       for line in lines[:-1] if "done" in line)
         self.assertEqual([job for job, _, _ in done], [str(i) for i in range(1, 10)], result)
         self.assertEqual([job for job, _, again in done if again], crashed, result)
