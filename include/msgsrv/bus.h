@@ -48,7 +48,8 @@ typedef enum msgsrv_gap_reason {
     MSGSRV_GAP_SLOW = 1,         /**< Its queue was full. */
     MSGSRV_GAP_DISCONNECTED = 2, /**< They came while it had no connection. */
     MSGSRV_GAP_RESTARTED = 3,    /**< The bus began anew: what it had published meanwhile cannot be told. */
-    MSGSRV_GAP_ENGINE = 4        /**< The engine lost or forgot them: without memory for them, for one. */
+    MSGSRV_GAP_ENGINE = 4,       /**< The engine lost or forgot them: without memory for them, for one. */
+    MSGSRV_GAP_UNDECODABLE = 5   /**< Told here, at a typed subscription's end: they are not messages of its type. */
 } msgsrv_gap_reason;
 
 /** What a gap knows of one topic. */

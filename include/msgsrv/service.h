@@ -241,7 +241,7 @@ MSGSRV_API msgsrv_status msgsrv_stream_reply(msgsrv_stream *stream, const void *
  * @param request  of a server-streaming method, borrowed and encoded at once; else NULL
  * @param options  optional; borrowed. `head` and `trailer` are for synchronous streams and filled by msgsrv_stream_close()
  * @param events  generated code, or NULL
- * @param closure  copied; the first argument of `events`
+ * @param closure  copied; the first argument of `events`. NULL only with the size 0: else #MSGSRV_INVALID_ARGUMENT
  * @param closure_size  at most #MSGSRV_STREAM_CLOSURE_SIZE
  * @param[out] stream  with events optional, valid until CLOSED (for a client with a thread of its own it must be NULL: BEGIN has it);
  *                     without events the caller's, until msgsrv_stream_close()

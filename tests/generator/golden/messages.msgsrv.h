@@ -1589,9 +1589,10 @@ msgsrv_status messages_Demo_Count_event(
  *
  * Opens /messages.Demo/Count and returns.
  * The request is borrowed, and encoded at once.
- * The events are copied. On MSGSRV_OK they are told, later, on the loop's thread: begin first, closed last and
- * exactly once; otherwise nothing was started. `call` and `handle` may be NULL; with a client that has a
- * thread of its own `call` must be, and begin brings it. Returns what msgsrv_stream_open() does.
+ * The events are copied; each function may be NULL, but not `events`. On MSGSRV_OK they are told, later, on the
+ * loop's thread: begin first, closed last and exactly once; otherwise nothing was started. `call` and `handle`
+ * may be NULL; with a client that has a thread of its own `call` must be, and begin brings it. Returns what
+ * msgsrv_stream_open() does.
  */
 static inline msgsrv_status messages_Demo_Count_open(
     msgsrv_client *client, const messages_CountRequest *request, const msgsrv_call_options *options,
@@ -1600,10 +1601,12 @@ static inline msgsrv_status messages_Demo_Count_open(
 {
     messages_Demo_Count_closure closure;
 
-    closure.events = *events;
+    if (events != NULL)
+        closure.events = *events;
     closure.ctx = ctx;
     return msgsrv_stream_open(client, &messages_Demo_Count_method, request, options, messages_Demo_Count_event,
-                              &closure, sizeof closure, call ? &call->stream : NULL, handle, error);
+                              events != NULL ? &closure : NULL, sizeof closure, call ? &call->stream : NULL,
+                              handle, error);
 }
 
 /**
@@ -1684,9 +1687,10 @@ msgsrv_status messages_Demo_Sum_event(
  * Adds what it is sent; a sum that does not fit int64 is OUT_OF_RANGE.
  *
  * Opens /messages.Demo/Sum and returns.
- * The events are copied. On MSGSRV_OK they are told, later, on the loop's thread: begin first, closed last and
- * exactly once; otherwise nothing was started. `call` and `handle` may be NULL; with a client that has a
- * thread of its own `call` must be, and begin brings it. Returns what msgsrv_stream_open() does.
+ * The events are copied; each function may be NULL, but not `events`. On MSGSRV_OK they are told, later, on the
+ * loop's thread: begin first, closed last and exactly once; otherwise nothing was started. `call` and `handle`
+ * may be NULL; with a client that has a thread of its own `call` must be, and begin brings it. Returns what
+ * msgsrv_stream_open() does.
  */
 static inline msgsrv_status messages_Demo_Sum_open(
     msgsrv_client *client, const msgsrv_call_options *options,
@@ -1695,10 +1699,12 @@ static inline msgsrv_status messages_Demo_Sum_open(
 {
     messages_Demo_Sum_closure closure;
 
-    closure.events = *events;
+    if (events != NULL)
+        closure.events = *events;
     closure.ctx = ctx;
     return msgsrv_stream_open(client, &messages_Demo_Sum_method, NULL, options, messages_Demo_Sum_event,
-                              &closure, sizeof closure, call ? &call->stream : NULL, handle, error);
+                              events != NULL ? &closure : NULL, sizeof closure, call ? &call->stream : NULL,
+                              handle, error);
 }
 
 /**
@@ -1789,9 +1795,10 @@ msgsrv_status messages_Demo_Chat_event(
  * Sends each text back as it comes.
  *
  * Opens /messages.Demo/Chat and returns.
- * The events are copied. On MSGSRV_OK they are told, later, on the loop's thread: begin first, closed last and
- * exactly once; otherwise nothing was started. `call` and `handle` may be NULL; with a client that has a
- * thread of its own `call` must be, and begin brings it. Returns what msgsrv_stream_open() does.
+ * The events are copied; each function may be NULL, but not `events`. On MSGSRV_OK they are told, later, on the
+ * loop's thread: begin first, closed last and exactly once; otherwise nothing was started. `call` and `handle`
+ * may be NULL; with a client that has a thread of its own `call` must be, and begin brings it. Returns what
+ * msgsrv_stream_open() does.
  */
 static inline msgsrv_status messages_Demo_Chat_open(
     msgsrv_client *client, const msgsrv_call_options *options,
@@ -1800,10 +1807,12 @@ static inline msgsrv_status messages_Demo_Chat_open(
 {
     messages_Demo_Chat_closure closure;
 
-    closure.events = *events;
+    if (events != NULL)
+        closure.events = *events;
     closure.ctx = ctx;
     return msgsrv_stream_open(client, &messages_Demo_Chat_method, NULL, options, messages_Demo_Chat_event,
-                              &closure, sizeof closure, call ? &call->stream : NULL, handle, error);
+                              events != NULL ? &closure : NULL, sizeof closure, call ? &call->stream : NULL,
+                              handle, error);
 }
 
 /**

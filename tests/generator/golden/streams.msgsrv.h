@@ -538,9 +538,10 @@ msgsrv_status streams_v1_Flow_Down_event(
  *
  * Opens /streams.v1.Flow/Down and returns.
  * The request is borrowed, and encoded at once.
- * The events are copied. On MSGSRV_OK they are told, later, on the loop's thread: begin first, closed last and
- * exactly once; otherwise nothing was started. `call` and `handle` may be NULL; with a client that has a
- * thread of its own `call` must be, and begin brings it. Returns what msgsrv_stream_open() does.
+ * The events are copied; each function may be NULL, but not `events`. On MSGSRV_OK they are told, later, on the
+ * loop's thread: begin first, closed last and exactly once; otherwise nothing was started. `call` and `handle`
+ * may be NULL; with a client that has a thread of its own `call` must be, and begin brings it. Returns what
+ * msgsrv_stream_open() does.
  */
 static inline msgsrv_status streams_v1_Flow_Down_open(
     msgsrv_client *client, const streams_v1_Item *request, const msgsrv_call_options *options,
@@ -549,10 +550,12 @@ static inline msgsrv_status streams_v1_Flow_Down_open(
 {
     streams_v1_Flow_Down_closure closure;
 
-    closure.events = *events;
+    if (events != NULL)
+        closure.events = *events;
     closure.ctx = ctx;
     return msgsrv_stream_open(client, &streams_v1_Flow_Down_method, request, options, streams_v1_Flow_Down_event,
-                              &closure, sizeof closure, call ? &call->stream : NULL, handle, error);
+                              events != NULL ? &closure : NULL, sizeof closure, call ? &call->stream : NULL,
+                              handle, error);
 }
 
 /**
@@ -633,9 +636,10 @@ msgsrv_status streams_v1_Flow_Up_event(
  * Many and one.
  *
  * Opens /streams.v1.Flow/Up and returns.
- * The events are copied. On MSGSRV_OK they are told, later, on the loop's thread: begin first, closed last and
- * exactly once; otherwise nothing was started. `call` and `handle` may be NULL; with a client that has a
- * thread of its own `call` must be, and begin brings it. Returns what msgsrv_stream_open() does.
+ * The events are copied; each function may be NULL, but not `events`. On MSGSRV_OK they are told, later, on the
+ * loop's thread: begin first, closed last and exactly once; otherwise nothing was started. `call` and `handle`
+ * may be NULL; with a client that has a thread of its own `call` must be, and begin brings it. Returns what
+ * msgsrv_stream_open() does.
  */
 static inline msgsrv_status streams_v1_Flow_Up_open(
     msgsrv_client *client, const msgsrv_call_options *options,
@@ -644,10 +648,12 @@ static inline msgsrv_status streams_v1_Flow_Up_open(
 {
     streams_v1_Flow_Up_closure closure;
 
-    closure.events = *events;
+    if (events != NULL)
+        closure.events = *events;
     closure.ctx = ctx;
     return msgsrv_stream_open(client, &streams_v1_Flow_Up_method, NULL, options, streams_v1_Flow_Up_event,
-                              &closure, sizeof closure, call ? &call->stream : NULL, handle, error);
+                              events != NULL ? &closure : NULL, sizeof closure, call ? &call->stream : NULL,
+                              handle, error);
 }
 
 /**
@@ -738,9 +744,10 @@ msgsrv_status streams_v1_Flow_Both_event(
  * Many and many.
  *
  * Opens /streams.v1.Flow/Both and returns.
- * The events are copied. On MSGSRV_OK they are told, later, on the loop's thread: begin first, closed last and
- * exactly once; otherwise nothing was started. `call` and `handle` may be NULL; with a client that has a
- * thread of its own `call` must be, and begin brings it. Returns what msgsrv_stream_open() does.
+ * The events are copied; each function may be NULL, but not `events`. On MSGSRV_OK they are told, later, on the
+ * loop's thread: begin first, closed last and exactly once; otherwise nothing was started. `call` and `handle`
+ * may be NULL; with a client that has a thread of its own `call` must be, and begin brings it. Returns what
+ * msgsrv_stream_open() does.
  */
 static inline msgsrv_status streams_v1_Flow_Both_open(
     msgsrv_client *client, const msgsrv_call_options *options,
@@ -749,10 +756,12 @@ static inline msgsrv_status streams_v1_Flow_Both_open(
 {
     streams_v1_Flow_Both_closure closure;
 
-    closure.events = *events;
+    if (events != NULL)
+        closure.events = *events;
     closure.ctx = ctx;
     return msgsrv_stream_open(client, &streams_v1_Flow_Both_method, NULL, options, streams_v1_Flow_Both_event,
-                              &closure, sizeof closure, call ? &call->stream : NULL, handle, error);
+                              events != NULL ? &closure : NULL, sizeof closure, call ? &call->stream : NULL,
+                              handle, error);
 }
 
 /**
@@ -894,9 +903,10 @@ msgsrv_status streams_v1_OnlyStreams_Watch_event(
 /**
  * Opens /streams.v1.OnlyStreams/Watch and returns.
  * The request is borrowed, and encoded at once.
- * The events are copied. On MSGSRV_OK they are told, later, on the loop's thread: begin first, closed last and
- * exactly once; otherwise nothing was started. `call` and `handle` may be NULL; with a client that has a
- * thread of its own `call` must be, and begin brings it. Returns what msgsrv_stream_open() does.
+ * The events are copied; each function may be NULL, but not `events`. On MSGSRV_OK they are told, later, on the
+ * loop's thread: begin first, closed last and exactly once; otherwise nothing was started. `call` and `handle`
+ * may be NULL; with a client that has a thread of its own `call` must be, and begin brings it. Returns what
+ * msgsrv_stream_open() does.
  */
 static inline msgsrv_status streams_v1_OnlyStreams_Watch_open(
     msgsrv_client *client, const streams_v1_Item *request, const msgsrv_call_options *options,
@@ -905,10 +915,12 @@ static inline msgsrv_status streams_v1_OnlyStreams_Watch_open(
 {
     streams_v1_OnlyStreams_Watch_closure closure;
 
-    closure.events = *events;
+    if (events != NULL)
+        closure.events = *events;
     closure.ctx = ctx;
     return msgsrv_stream_open(client, &streams_v1_OnlyStreams_Watch_method, request, options, streams_v1_OnlyStreams_Watch_event,
-                              &closure, sizeof closure, call ? &call->stream : NULL, handle, error);
+                              events != NULL ? &closure : NULL, sizeof closure, call ? &call->stream : NULL,
+                              handle, error);
 }
 
 /**
