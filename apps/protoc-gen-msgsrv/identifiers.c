@@ -28,11 +28,11 @@ static const char *const stream_suffixes[] = {"",        "_method",  "_server", 
 
 /* Names inside generated functions. A type without a package could hide them, or be hidden by them. */
 static const char *const parameters[] = {
-    "call",    "client",  "closure", "ctx",        "done",   "error",    "event",          "events",
-    "handler", "in",      "out",     "stream",     "handle", "held",     "implementation", "message",
-    "options", "reply",   "request", "response",   "server", "service",  "typed",          "bus",
-    "topic",   "receipt", "retain",  "timeout_ms", "queue",  "delivery", "subscriber",     "consumer",
-    "untyped", "gap",     "ready",   "end",        "why"};
+    "call",           "client",   "closure",    "ctx",      "done",    "error",    "event",
+    "events",         "handler",  "in",         "out",      "stream",  "handle",   "held",
+    "implementation", "message",  "options",    "reply",    "request", "response", "server",
+    "service",        "typed",    "bus",        "topic",    "receipt", "retain",   "timeout_ms",
+    "queue",          "delivery", "subscriber", "consumer", "untyped", "gap",      "why"};
 
 #define BUCKETS ((size_t)16 * 1024)
 
