@@ -200,8 +200,8 @@ msgsrv_event event_from(const msgsrv_bus_v1_Event *event, msgsrv_metadata *heade
     for (size_t i = 0; i < event->headers_count; i++) {
         const msgsrv_bus_v1_Header *header = &event->headers[i];
         headers[i] = (msgsrv_metadata){.key = bus_text(header->key),
-                                       .value = header->value.data ? header->value.data : "",
-                                       .size = header->value.size};
+                                       .value = header->value ? header->value->bytes : (const pb_byte_t *)"",
+                                       .size = header->value ? header->value->size : 0};
     }
     return (msgsrv_event){.topic = bus_text(event->topic),
                           .type = bus_text(event->type),

@@ -158,20 +158,40 @@ static int publish_lines(struct pub *pub)
     return result == LINES_TOO_LONG ? app_fail("Publish", &error, "") : status;
 }
 
-static void take_headers(struct pub *pub)
+static int take_header(msgsrv_bus_v1_Header *header, const msgsrv_metadata *entry)
 {
-    for (size_t i = 0; i < pub->metadata.count; i++) {
-        const msgsrv_metadata *entry = &pub->metadata.entries[i];
-        pub->headers[i] = (msgsrv_bus_v1_Header){.key = (char *)(uintptr_t)entry->key,
-                                                 .value = {.data = entry->value, .size = entry->size}};
+    if (entry->size > UINT16_MAX)
+        return app_usage("--header: the value of '%s' is too long", entry->key);
+    header->key = (char *)(uintptr_t)entry->key;
+    header->value = malloc(PB_BYTES_ARRAY_T_ALLOCSIZE(entry->size));
+    if (!header->value) {
+        app_line("pub: RESOURCE_EXHAUSTED: no memory");
+        return MSGSRV_RESOURCE_EXHAUSTED;
     }
+    header->value->size = (pb_size_t)entry->size;
+    memcpy(header->value->bytes, entry->value, entry->size);
+    return 0;
+}
+
+static int read_headers(struct pub *pub)
+{
+    int status = metadata_read(pub->options, &pub->metadata);
+    for (size_t i = 0; status == 0 && i < pub->metadata.count; i++)
+        status = take_header(&pub->headers[i], &pub->metadata.entries[i]);
+    return status;
+}
+
+static void free_headers(struct pub *pub)
+{
+    for (size_t i = 0; i < OPTIONS_LIST_MAX; i++)
+        free(pub->headers[i].value);
+    metadata_free(&pub->metadata);
 }
 
 int command_pub(const struct options *options)
 {
     struct pub pub = {.options = options};
-    int status = metadata_read(options, &pub.metadata);
-    take_headers(&pub);
+    int status = read_headers(&pub);
     if (status == 0)
         status = bus_open(&pub.bus, options, "pub");
     if (status == 0)
@@ -182,6 +202,6 @@ int command_pub(const struct options *options)
         status = strcmp(options->body, "-") == 0 ? publish_lines(&pub)
                                                  : publish(&pub, options->body, strlen(options->body), 0);
     bus_close(&pub.bus);
-    metadata_free(&pub.metadata);
+    free_headers(&pub);
     return status;
 }
