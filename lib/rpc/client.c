@@ -8,9 +8,9 @@
 
 #include "base/error.h"
 #include "base/limits.h"
+#include "base/option.h"
 #include "base/thread.h"
 #include "rpc/client_internal.h"
-#include "rpc/option.h"
 
 #define FIRST_SIZE (offsetof(msgsrv_client_options, log_level) + sizeof(msgsrv_log_level))
 

@@ -10,9 +10,9 @@
 #include "base/container.h"
 #include "base/error.h"
 #include "base/limits.h"
+#include "base/option.h"
 #include "rpc/client_internal.h"
 #include "rpc/methods.h"
-#include "rpc/option.h"
 
 #define CALL_OPTIONS_FIRST_SIZE (offsetof(msgsrv_call_options, trailer) + sizeof(void *))
 #define ITEMS_MOST 1000000u
