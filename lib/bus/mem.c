@@ -241,7 +241,8 @@ static void queue_delete(msi_engine *engine, msi_engine_queue *queue)
     free(queue);
 }
 
-static bool take(msi_engine_queue *queue, bool dead, uint64_t now, msi_queue_consumer *consumer, msi_queue_delivery *delivery)
+static bool take(msi_engine_queue *queue, bool dead, uint64_t now, msi_queue_consumer *consumer,
+                 msi_queue_delivery *delivery)
 {
     return msi_queue_take(queue->queue, dead, now, consumer, delivery);
 }
