@@ -241,18 +241,18 @@ static void queue_delete(msi_engine *engine, msi_engine_queue *queue)
     free(queue);
 }
 
-static bool take(msi_engine_queue *queue, bool dead, uint64_t now, const void *consumer, msi_queue_delivery *delivery)
+static bool take(msi_engine_queue *queue, bool dead, uint64_t now, msi_queue_consumer *consumer, msi_queue_delivery *delivery)
 {
     return msi_queue_take(queue->queue, dead, now, consumer, delivery);
 }
 
-static msgsrv_status settle(msi_engine_queue *queue, uint64_t now, uint64_t delivery, const void *consumer,
+static msgsrv_status settle(msi_engine_queue *queue, uint64_t now, uint64_t delivery, msi_queue_consumer *consumer,
                             msgsrv_settlement settlement, uint64_t delay_ns, const char *reason)
 {
     return msi_queue_settle(queue->queue, now, delivery, consumer, settlement, delay_ns, reason);
 }
 
-static void consumer_gone(msi_engine_queue *queue, uint64_t now, const void *consumer)
+static void consumer_gone(msi_engine_queue *queue, uint64_t now, msi_queue_consumer *consumer)
 {
     msi_queue_consumer_gone(queue->queue, now, consumer);
 }

@@ -59,7 +59,6 @@ void msi_queue_free(msi_queue *queue)
     msi_ids_release(queue);
     msi_idmap_release(&queue->deliveries);
     msi_idmap_release(&queue->letters);
-    free(queue->holders);
     free(queue->name);
     free(queue);
 }
@@ -223,7 +222,7 @@ static uint64_t next_delivery(msi_queue *queue)
     return queue->next_delivery++;
 }
 
-bool msi_queue_take(msi_queue *queue, bool dead, uint64_t now, const void *consumer, msi_queue_delivery *delivery)
+bool msi_queue_take(msi_queue *queue, bool dead, uint64_t now, msi_queue_consumer *consumer, msi_queue_delivery *delivery)
 {
     msi_queue_advance(queue, now);
     msi_message *message = msi_box_first(&queue->box[dead]);
@@ -262,14 +261,14 @@ static void reject(msi_queue *queue, msi_message *message, const char *reason)
     msi_message_die(queue, message, "rejected");
 }
 
-static msi_message *find_delivery(const msi_queue *queue, uint64_t delivery, const void *consumer)
+static msi_message *find_delivery(const msi_queue *queue, uint64_t delivery, msi_queue_consumer *consumer)
 {
     msi_idnode *node = msi_idmap_find(&queue->deliveries, delivery);
     msi_message *message = node ? MSI_CONTAINER(node, msi_message, delivery) : NULL;
     return message && message->consumer == consumer ? message : NULL;
 }
 
-msgsrv_status msi_queue_settle(msi_queue *queue, uint64_t now, uint64_t delivery, const void *consumer,
+msgsrv_status msi_queue_settle(msi_queue *queue, uint64_t now, uint64_t delivery, msi_queue_consumer *consumer,
                                msgsrv_settlement settlement, uint64_t delay_ns, const char *reason)
 {
     if (settlement < MSGSRV_ACK || settlement > MSGSRV_EXTEND)
@@ -296,12 +295,10 @@ msgsrv_status msi_queue_settle(msi_queue *queue, uint64_t now, uint64_t delivery
     return MSGSRV_OK;
 }
 
-void msi_queue_consumer_gone(msi_queue *queue, uint64_t now, const void *consumer)
+void msi_queue_consumer_gone(msi_queue *queue, uint64_t now, msi_queue_consumer *consumer)
 {
     msi_queue_advance(queue, now);
-    /* What comes back may push a dead letter out, but never one that is with a consumer: so the next one is still there. */
-    for (msi_message *message = msi_holder_next(queue, consumer, NULL), *next; message; message = next) {
-        next = msi_holder_next(queue, consumer, message);
+    for (msi_message *message; (message = consumer->oldest) != NULL;) {
         msi_message_detach(queue, message);
         come_back(queue, message, 0);
     }

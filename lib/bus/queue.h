@@ -46,6 +46,12 @@ typedef struct msi_queue_put {
     uint64_t delay_ns;
 } msi_queue_put;
 
+/* Who takes. Embedded there; the queue counts in it what it has and has not settled. */
+typedef struct msi_queue_consumer {
+    uint32_t unsettled;
+    struct msi_message *oldest; /* of those, linked as a ring */
+} msi_queue_consumer;
+
 /* A delivery. The event is the queue's; it lives until the delivery is settled or given back. */
 typedef struct msi_queue_delivery {
     uint64_t id; /* never used twice within a process */
@@ -76,18 +82,19 @@ msgsrv_status msi_queue_check(msi_queue *queue, uint64_t now, size_t size, msi_v
 /* Takes it, after a check that said OK. Takes a reference of the event. */
 void msi_queue_put_event(msi_queue *queue, uint64_t now, msi_event *event, const msi_queue_put *how);
 
-/* The next delivery for a consumer (any pointer but NULL, the same from take to settle). false: nothing now. `dead`: of the dead letters. */
-bool msi_queue_take(msi_queue *queue, bool dead, uint64_t now, const void *consumer, msi_queue_delivery *delivery);
+/* The next delivery for a consumer. false: nothing now. `dead`: of the dead letters. */
+bool msi_queue_take(msi_queue *queue, bool dead, uint64_t now, msi_queue_consumer *consumer,
+                    msi_queue_delivery *delivery);
 
 /*
  * Settles. OK, or NOT_FOUND: it is not (any more) a delivery of this consumer. `reason`, of a nak or reject, may be NULL; 256 bytes of it are kept.
  * An ack or reject of a dead letter removes it.
  */
-msgsrv_status msi_queue_settle(msi_queue *queue, uint64_t now, uint64_t delivery, const void *consumer,
+msgsrv_status msi_queue_settle(msi_queue *queue, uint64_t now, uint64_t delivery, msi_queue_consumer *consumer,
                                msgsrv_settlement settlement, uint64_t delay_ns, const char *reason);
 
 /* All its deliveries are ready again, at their old places, and count as redelivered; or dead, if that was the last one they could have. */
-void msi_queue_consumer_gone(msi_queue *queue, uint64_t now, const void *consumer);
+void msi_queue_consumer_gone(msi_queue *queue, uint64_t now, msi_queue_consumer *consumer);
 
 /* Does what time brings: ends of ack-wait, of delays, of lives, of ids. All functions with `now` do it first. Time that goes back stands still. */
 void msi_queue_advance(msi_queue *queue, uint64_t now);

@@ -161,14 +161,38 @@ static void begin_ack_wait(msi_queue *queue, msi_message *message)
     append(&queue->unsettled, message); /* the wait is the same for all, and time does not go back: so this is in order */
 }
 
-void msi_message_hand_out(msi_queue *queue, msi_message *message, const void *consumer, uint64_t delivery)
+/* A consumer's ring: the oldest one's predecessor is the newest. */
+static void hold(msi_queue_consumer *consumer, msi_message *message)
+{
+    msi_message *oldest = consumer->oldest;
+    consumer->unsettled++;
+    if (!oldest) {
+        consumer->oldest = message->holder_previous = message->holder_next = message;
+        return;
+    }
+    message->holder_next = oldest;
+    message->holder_previous = oldest->holder_previous;
+    message->holder_previous->holder_next = message;
+    oldest->holder_previous = message;
+}
+
+static void let_go(msi_queue_consumer *consumer, msi_message *message)
+{
+    consumer->unsettled--;
+    if (consumer->oldest == message)
+        consumer->oldest = message->holder_next == message ? NULL : message->holder_next;
+    message->holder_previous->holder_next = message->holder_next;
+    message->holder_next->holder_previous = message->holder_previous;
+}
+
+void msi_message_hand_out(msi_queue *queue, msi_message *message, msi_queue_consumer *consumer, uint64_t delivery)
 {
     message->state = MSI_UNSETTLED;
     message->consumer = consumer;
     message->delivery.id = delivery;
     queue->box[message->dead].unsettled++;
     begin_ack_wait(queue, message);
-    msi_holder_add(queue, message);
+    hold(consumer, message);
     (void)msi_idmap_add(&queue->deliveries, &message->delivery); /* msi_queue_new() has seen to its table */
 }
 
@@ -197,7 +221,7 @@ void msi_message_detach(msi_queue *queue, msi_message *message)
     default:
         box->unsettled--;
         cut(&queue->unsettled, message);
-        msi_holder_remove(queue, message);
+        let_go(message->consumer, message);
         msi_idmap_remove(&queue->deliveries, &message->delivery);
         return;
     }

@@ -5,7 +5,6 @@
  *   queue.c          what is put, taken and settled, and what time brings
  *   queue_box.c      the states of a message
  *   queue_dead.c     how a message dies, and what becomes of dead letters
- *   queue_holder.c   which deliveries a consumer has
  *   queue_dedup.c    ids that are recognised
  *   queue_look.c     looking at it
  *
@@ -17,7 +16,7 @@
  *   fresh       box->fresh; queue->timers when it can expire
  *   returned    box->returned; queue->timers when it can expire
  *   delayed     queue->timers
- *   unsettled   queue->unsettled, in the order of the ends of ack-wait; queue->deliveries; queue->holders
+ *   unsettled   queue->unsettled, in the order of the ends of ack-wait; queue->deliveries; its consumer's ring
  */
 #ifndef MSI_BUS_QUEUE_INTERNAL_H
 #define MSI_BUS_QUEUE_INTERNAL_H
@@ -57,7 +56,7 @@ typedef struct msi_message {
         uint64_t not_before;  /* delayed */
         struct {              /* unsettled */
             msi_idnode delivery;
-            const void *consumer;
+            msi_queue_consumer *consumer;
             uint64_t ack_end;
             struct msi_message *holder_previous; /* a ring */
             struct msi_message *holder_next;
@@ -124,9 +123,6 @@ struct msi_queue {
     msi_idmap deliveries;
     msi_idmap letters; /* dead ones, by id */
     msi_known_ids ids;
-    msi_message **holders; /* the unsettled ones by consumer: a power of two of rings; NULL: only one_holder */
-    size_t holder_size;
-    msi_message *one_holder;
     msi_message *spare;
     uint32_t spare_count;
     msgsrv_queue_info info; /* what it counts; the rest is filled when asked for */
@@ -139,7 +135,7 @@ void msi_message_leave(msi_queue *queue, msi_message *message); /* in no state *
 void msi_message_fresh(msi_queue *queue, msi_message *message);
 void msi_message_return(msi_queue *queue, msi_message *message);
 void msi_message_delay(msi_queue *queue, msi_message *message, uint64_t until);
-void msi_message_hand_out(msi_queue *queue, msi_message *message, const void *consumer, uint64_t delivery);
+void msi_message_hand_out(msi_queue *queue, msi_message *message, msi_queue_consumer *consumer, uint64_t delivery);
 /* To none, from any. */
 void msi_message_detach(msi_queue *queue, msi_message *message);
 /* More time with its consumer. */
@@ -157,12 +153,6 @@ void msi_message_die(msi_queue *queue, msi_message *message, const char *reason)
 void msi_dead_trim(msi_queue *queue);
 /* Keeps what a consumer has said; without memory, nothing. */
 void msi_message_said(msi_message *message, const char *reason);
-
-/* queue_holder.c */
-void msi_holder_add(msi_queue *queue, msi_message *message);
-void msi_holder_remove(msi_queue *queue, msi_message *message);
-/* A consumer's deliveries, the oldest first: the one behind `after` (NULL: the first), or NULL. */
-msi_message *msi_holder_next(const msi_queue *queue, const void *consumer, const msi_message *after);
 
 /* queue_dedup.c */
 const msi_known_id *msi_ids_find(const msi_queue *queue, msi_view id);

@@ -154,6 +154,13 @@ void msi_waiting_lose(msi_waiting *waiting, msgsrv_gap_reason reason, msi_event 
     count_lost(waiting, event, gap);
 }
 
+msi_gap *msi_waiting_take_last_gap(msi_waiting *waiting)
+{
+    if (waiting->head == waiting->tail || !at(waiting, waiting->tail - 1)->is_gap)
+        return NULL;
+    return at(waiting, --waiting->tail)->what;
+}
+
 /* Moves what stands before a place up to it, so that no holes are left in front: the next search begins at the head. */
 static void close_up(msi_waiting *waiting, uint64_t place)
 {
@@ -253,13 +260,13 @@ static msi_pushed replace(msi_waiting *waiting, uint64_t place, msi_event *event
     at(waiting, place)->what = NULL;
     while (waiting->head != waiting->tail && !at(waiting, waiting->head)->what)
         waiting->head++;
-    uint32_t replaced = old.replaced + 1;
+    uint32_t replaced = old.replaced < UINT32_MAX ? old.replaced + 1 : UINT32_MAX;
     waiting->lost++;
     gone->name->lost++;
     msi_event_unref(gone);
     while (waiting->events && is_full(waiting, event))
         lose_oldest(waiting);
-    return push(waiting, event, replaced ? replaced : UINT32_MAX, hint);
+    return push(waiting, event, replaced, hint);
 }
 
 msi_pushed msi_waiting_push(msi_waiting *waiting, msi_event *event, uint64_t *hint)

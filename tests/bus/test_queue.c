@@ -13,7 +13,7 @@
 #define START (1000 * SECOND)
 #define SIZE 100u
 
-static const char a_consumer, another;
+static msi_queue_consumer a_consumer, another;
 #define A (&a_consumer)
 #define B (&another)
 
@@ -88,7 +88,7 @@ static msgsrv_status put_id(const char *payload, const char *id, uint64_t *first
 }
 
 /* Takes, and says what: "payload:count", or "" for nothing. */
-static const char *take_by(const void *consumer, bool dead, uint64_t *id)
+static const char *take_by(msi_queue_consumer *consumer, bool dead, uint64_t *id)
 {
     static char text[96];
     char payload[64];
@@ -302,7 +302,7 @@ END_TEST
 START_TEST(many_consumers_go_one_by_one)
 {
     enum { CONSUMERS = 200, EACH = 20 };
-    static char consumers[CONSUMERS];
+    static msi_queue_consumer consumers[CONSUMERS];
     OPEN(.max_messages = CONSUMERS * EACH);
     for (unsigned i = 0; i < CONSUMERS * EACH; i++) {
         put("a");
