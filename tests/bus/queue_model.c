@@ -230,7 +230,7 @@ static void begin_wait(model_queue *model, model_message *message)
     message->stamp = ++model->last_stamp;
 }
 
-model_message *model_take(model_queue *model, bool dead, uint64_t now, const void *consumer)
+model_message *model_take(model_queue *model, bool dead, uint64_t now, const msi_queue_consumer *consumer)
 {
     model_advance(model, now);
     model_message *message = lowest(model, dead, MODEL_READY);
@@ -285,7 +285,7 @@ static void settle(model_queue *model, model_message *message, msgsrv_settlement
     }
 }
 
-msgsrv_status model_settle(model_queue *model, uint64_t now, uint64_t delivery, const void *consumer,
+msgsrv_status model_settle(model_queue *model, uint64_t now, uint64_t delivery, const msi_queue_consumer *consumer,
                            msgsrv_settlement settlement, uint64_t delay, const char *reason)
 {
     model_advance(model, now);
@@ -300,7 +300,7 @@ msgsrv_status model_settle(model_queue *model, uint64_t now, uint64_t delivery, 
     return MSGSRV_NOT_FOUND;
 }
 
-static model_message *oldest_delivery(model_queue *model, const void *consumer)
+static model_message *oldest_delivery(model_queue *model, const msi_queue_consumer *consumer)
 {
     model_message *found = NULL;
     for (size_t i = 0; i < model->count; i++) {
@@ -311,7 +311,7 @@ static model_message *oldest_delivery(model_queue *model, const void *consumer)
     return found;
 }
 
-void model_gone(model_queue *model, uint64_t now, const void *consumer)
+void model_gone(model_queue *model, uint64_t now, const msi_queue_consumer *consumer)
 {
     model_message *message;
     model_advance(model, now);
@@ -377,6 +377,14 @@ uint64_t model_due(const model_queue *model)
             due = moment;
     }
     return due;
+}
+
+uint32_t model_held(const model_queue *model, const msi_queue_consumer *consumer)
+{
+    uint32_t count = 0;
+    for (size_t i = 0; i < model->count; i++)
+        count += model->messages[i].state == MODEL_UNSETTLED && model->messages[i].consumer == consumer;
+    return count;
 }
 
 void model_info(const model_queue *model, msgsrv_queue_info *info)

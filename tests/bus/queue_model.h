@@ -25,7 +25,7 @@ typedef struct model_message {
     uint64_t expires;
     uint64_t not_before;
     uint64_t died;
-    const void *consumer;
+    const msi_queue_consumer *consumer;
     uint64_t delivery;
     uint64_t ack_end;
     uint64_t stamp; /* when the wait began: a count of such beginnings */
@@ -61,16 +61,18 @@ msgsrv_status model_check(model_queue *model, uint64_t now, uint32_t size, uint6
 void model_put(model_queue *model, uint64_t now, uint64_t event, uint32_t size, uint64_t id, uint64_t ttl,
                uint64_t delay);
 /* The one that is taken, or NULL; its delivery's id is for the caller to set. */
-model_message *model_take(model_queue *model, bool dead, uint64_t now, const void *consumer);
-msgsrv_status model_settle(model_queue *model, uint64_t now, uint64_t delivery, const void *consumer,
+model_message *model_take(model_queue *model, bool dead, uint64_t now, const msi_queue_consumer *consumer);
+msgsrv_status model_settle(model_queue *model, uint64_t now, uint64_t delivery, const msi_queue_consumer *consumer,
                            msgsrv_settlement settlement, uint64_t delay, const char *reason);
-void model_gone(model_queue *model, uint64_t now, const void *consumer);
+void model_gone(model_queue *model, uint64_t now, const msi_queue_consumer *consumer);
 msgsrv_status model_retry(model_queue *model, uint64_t now, uint64_t id, uint64_t *count);
 uint64_t model_purge(model_queue *model, bool dead, uint64_t now);
 void model_bound_dead(model_queue *model, uint64_t now, uint32_t max);
 uint64_t model_due(const model_queue *model);
 /* The one with the lowest id above `after`, or NULL. */
 const model_message *model_after(const model_queue *model, bool dead, uint64_t after);
+/* How many deliveries a consumer has. */
+uint32_t model_held(const model_queue *model, const msi_queue_consumer *consumer);
 void model_info(const model_queue *model, msgsrv_queue_info *info);
 
 #endif

@@ -35,6 +35,7 @@ static void open_engine(uint64_t max_retained_bytes)
 {
     const msi_engine_host host = {
         .ctx = &host_ctx, .max_retained_bytes = max_retained_bytes, .queue_ready = on_ready, .queue_lost = on_lost};
+    told[0] = 0;
     test_events_open(&events);
     ck_assert_int_eq(OPS->open("", &host, &engine, NULL), MSGSRV_OK);
 }
@@ -76,7 +77,7 @@ static msgsrv_status append_to(msi_engine_log *log, uint32_t size, const char *i
 {
     msi_event *event = test_event(&events, "abc", size);
     event->sequence = 0;
-    *answer = (msi_append){.event = event, .queues = queues, .queue_count = count, .put = {.id = msi_view_of(id)}};
+    *answer = (msi_append){.event = event, .queues = queues, .queue_count = count, .put = {.id = test_view(id)}};
     msgsrv_status status = OPS->append(engine, log, answer);
     if (status == MSGSRV_OK)
         ck_assert_uint_eq(event->sequence, answer->sequence);
@@ -339,7 +340,7 @@ static bool count_shown(const msgsrv_queued *queued, void *ctx)
 
 START_TEST(a_queue_is_what_queue_h_says)
 {
-    const char consumer = 0;
+    msi_queue_consumer consumer = {0};
     msi_queue_delivery delivery;
     msi_append answer;
     uint64_t count;

@@ -49,6 +49,8 @@ static void on_lost(msi_queue *which, const msi_event *event, const char *reason
 /* What a test does not set is as wide as can be. */
 static void open_queue(void)
 {
+    ready_calls = 0;
+    lost_text[0] = 0;
     test_events_open(&events);
     settings.max_messages = settings.max_messages ? settings.max_messages : 1000;
     settings.max_bytes = settings.max_bytes ? settings.max_bytes : UINT64_MAX;
@@ -83,7 +85,7 @@ static msgsrv_status put(const char *payload)
 
 static msgsrv_status put_id(const char *payload, const char *id, uint64_t *first)
 {
-    const msi_queue_put how = {.id = msi_view_of(id)};
+    const msi_queue_put how = {.id = test_view(id)};
     return put_how(payload, SIZE, &how, first);
 }
 
@@ -666,8 +668,8 @@ END_TEST
 START_TEST(a_known_id_is_known_though_the_queue_is_full_and_a_check_alone_keeps_nothing)
 {
     OPEN(.dedup_ns = SECOND, .dedup_ids = 100, .max_messages = 1);
-    ck_assert_int_eq(msi_queue_check(queue, now, SIZE, msi_view_of("x"), NULL), MSGSRV_OK);
-    ck_assert_int_eq(msi_queue_check(queue, now, SIZE, msi_view_of("longer than x"), NULL), MSGSRV_OK);
+    ck_assert_int_eq(msi_queue_check(queue, now, SIZE, test_view("x"), NULL), MSGSRV_OK);
+    ck_assert_int_eq(msi_queue_check(queue, now, SIZE, test_view("longer than x"), NULL), MSGSRV_OK);
     ck_assert_int_eq(put_id("a", "x", NULL), MSGSRV_OK);
     ck_assert_int_eq(put_id("a", "x", NULL), MSGSRV_ALREADY_EXISTS);
     ck_assert_int_eq(put_id("a", "y", NULL), MSGSRV_RESOURCE_EXHAUSTED);

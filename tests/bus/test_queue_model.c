@@ -28,7 +28,7 @@ typedef struct model_run {
     test_events events;
     msi_queue *queue;
     model_queue model;
-    char consumers[CONSUMERS];
+    msi_queue_consumer consumers[CONSUMERS];
     uint64_t deliveries[REMEMBERED]; /* some of the last ones, settled or not */
     uint64_t last_delivery;
     uint64_t ready_calls;
@@ -61,7 +61,7 @@ static uint64_t some_time(model_run *run, uint32_t most)
     return UNIT * (1 + below(run, most));
 }
 
-static const void *some_consumer(model_run *run)
+static msi_queue_consumer *some_consumer(model_run *run)
 {
     return &run->consumers[below(run, run->large ? CONSUMERS : 3)];
 }
@@ -78,7 +78,7 @@ static void choose_settings(model_run *run, msi_queue_settings *to)
         .max_messages = run->large ? 300 : 1 + below(run, 12),
         .max_bytes = one_in(run, 2) ? UINT64_MAX / 2 : 1 + below(run, 1000),
         .drop_oldest = one_in(run, 2),
-        .ack_wait_ns = some_time(run, 30),
+        .ack_wait_ns = some_time(run, run->large ? 1000 : 30),
         .max_deliver = below(run, 5),
         .ttl_ns = one_in(run, 3) ? some_time(run, 60) : 0,
         .no_dead_letters = one_in(run, 6),
@@ -161,6 +161,8 @@ static void compare(model_run *run)
     SAME(duplicates);
     SAME(dedup_evicted);
 #undef SAME
+    for (unsigned i = 0; i < CONSUMERS; i++)
+        EXPECT(run->consumers[i].unsettled == model_held(&run->model, &run->consumers[i]));
     EXPECT(run->ready_calls == run->model.ready_calls);
     EXPECT(run->lost_calls == run->model.lost_calls);
     EXPECT(run->lost_sequence == run->model.lost_sequence);
@@ -197,7 +199,7 @@ static void put(model_run *run)
     if (number)
         snprintf(id, sizeof id, "%0*u", (int)number * 2, (unsigned)number);
     const msi_queue_put how = {
-        .id = msi_view_of(id),
+        .id = test_view(id),
         .ttl_ns = one_in(run, 4) ? some_time(run, 40) : 0,
         .delay_ns = one_in(run, 4) ? some_time(run, 40) : 0,
     };
@@ -216,7 +218,7 @@ static void take(model_run *run)
 {
     msi_queue_delivery delivery;
     bool dead = one_in(run, 4);
-    const void *consumer = some_consumer(run);
+    msi_queue_consumer *consumer = some_consumer(run);
     model_message *message = model_take(&run->model, dead, run->now, consumer);
     bool taken = msi_queue_take(run->queue, dead, run->now, consumer, &delivery);
     EXPECT(taken == (message != NULL));
@@ -233,12 +235,12 @@ static void take(model_run *run)
 static void settle(model_run *run)
 {
     uint64_t delivery = run->deliveries[below(run, REMEMBERED)];
-    const void *consumer = some_consumer(run);
+    msi_queue_consumer *consumer = some_consumer(run);
     const model_message *message =
         run->model.count ? &run->model.messages[below(run, (uint32_t)run->model.count)] : NULL;
     if (message && message->state == MODEL_UNSETTLED && !one_in(run, 8)) {
         delivery = message->delivery;
-        consumer = message->consumer;
+        consumer = &run->consumers[message->consumer - run->consumers];
     }
     msgsrv_settlement settlement = (msgsrv_settlement)(MSGSRV_ACK + below(run, 4));
     uint64_t delay = one_in(run, 2) ? some_time(run, 30) : 0;
@@ -262,7 +264,7 @@ static void pass_time(model_run *run)
 
 static void consumer_goes(model_run *run)
 {
-    const void *consumer = some_consumer(run);
+    msi_queue_consumer *consumer = some_consumer(run);
     model_gone(&run->model, run->now, consumer);
     msi_queue_consumer_gone(run->queue, run->now, consumer);
 }
@@ -335,6 +337,8 @@ static void run_seed(unsigned seed)
     for (run->step = 1; run->step <= (run->large ? 2000u : 300u); run->step++)
         step(run);
     msi_queue_free(run->queue);
+    for (unsigned i = 0; i < CONSUMERS; i++)
+        EXPECT(run->consumers[i].unsettled == 0 && run->consumers[i].oldest == NULL);
     EXPECT(run->events.name->refs == 1); /* the queue kept no event */
     test_events_close(&run->events);
 }
