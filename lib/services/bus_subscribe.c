@@ -138,15 +138,6 @@ static msgsrv_status out_of_range(const char *name, uint32_t value, uint32_t lea
                      "SubscribeRequest.%s is %u, expected %u to %u, or 0 for the default", name, value, least, most);
 }
 
-static msgsrv_status check_pattern(msi_view pattern, msgsrv_error *error)
-{
-    char why[MSGSRV_ERROR_TEXT / 2];
-    if (pattern.size == 0 || msi_pattern_valid(pattern, why, sizeof why))
-        return MSGSRV_OK;
-    int shown = (int)(pattern.size < 64 ? pattern.size : 64);
-    return msi_error(error, MSGSRV_INVALID_ARGUMENT, "the pattern \"%.*s\" %s", shown, (const char *)pattern.data, why);
-}
-
 static msgsrv_status check_request(const subscribe_request *request, msgsrv_error *error)
 {
     if (request->policy > MSGSRV_DISCONNECT)
@@ -155,7 +146,7 @@ static msgsrv_status check_request(const subscribe_request *request, msgsrv_erro
         return out_of_range("max_events", request->max_events, 1, EVENTS_MAX, error);
     if (request->max_bytes && (request->max_bytes < BYTES_MIN || request->max_bytes > BYTES_MAX))
         return out_of_range("max_bytes", request->max_bytes, BYTES_MIN, BYTES_MAX, error);
-    msgsrv_status status = check_pattern(request->pattern, error);
+    msgsrv_status status = request->pattern.size ? msi_check_pattern(request->pattern, error) : MSGSRV_OK;
     if (status == MSGSRV_OK && request->type.size)
         status = msi_check_type_name(request->type, error);
     if (status == MSGSRV_OK && request->group.size)

@@ -128,16 +128,11 @@ static const msi_bus_message watch_message = MSI_BUS_MESSAGE("WatchTopicsRequest
 
 static msgsrv_status check_topics(topics_request *request, msgsrv_error *error)
 {
-    char why[MSGSRV_ERROR_TEXT / 2];
     if (request->max > TOPICS_MAX)
         return msi_error(error, MSGSRV_INVALID_ARGUMENT, "max is %u, expected 1 to %u, or 0 for the default",
                          request->max, TOPICS_MAX);
     request->max = request->max ? request->max : TOPICS_DEFAULT;
-    if (request->pattern.size == 0 || msi_pattern_valid(request->pattern, why, sizeof why))
-        return MSGSRV_OK;
-    int shown = (int)(request->pattern.size < 64 ? request->pattern.size : 64);
-    return msi_error(error, MSGSRV_INVALID_ARGUMENT, "the pattern \"%.*s\" %s", shown,
-                     (const char *)request->pattern.data, why);
+    return request->pattern.size ? msi_check_pattern(request->pattern, error) : MSGSRV_OK;
 }
 
 void msi_bus_put_topic(msi_writer *to, uint32_t field, const msi_topic_info *info)
