@@ -97,12 +97,28 @@ void msi_remote_wake(msi_remote *bus, bool foreign)
 void msi_remote_wake_lane(msi_lane *lane, bool foreign)
 {
     msi_remote *bus = lane->bus;
+    if (lane->gone)
+        return;
     if (!lane->queued) {
         lane->queued = true;
         lane->next_queued = bus->queued;
         bus->queued = lane;
     }
     msi_remote_wake(bus, foreign);
+}
+
+void msi_remote_forget_lane(msi_lane *lane)
+{
+    msi_remote *bus = lane->bus;
+    pthread_mutex_lock(&bus->lock);
+    lane->gone = true;
+    msi_lane **at = &bus->queued;
+    while (*at && *at != lane)
+        at = &(*at)->next_queued;
+    if (*at)
+        *at = lane->next_queued;
+    lane->queued = false;
+    pthread_mutex_unlock(&bus->lock);
 }
 
 void msi_remote_work(msi_remote *bus)

@@ -67,12 +67,13 @@ typedef struct msi_lane {
     size_t waiting_bytes; /* in chunks */
     bool wants_receipts;
     bool queued; /* in the bus's list of those to be pumped */
+    bool gone;   /* and never again */
     struct msi_lane *next_queued;
     /* The loop's thread. */
     msgsrv_stream *stream;
-    msi_buf head; /* the stream's first message, which is sent before all chunks */
-    uint64_t base;  /* number 1 of the stream is base + 1 */
-    uint64_t sent;  /* the last number that was handed to the stream */
+    msi_buf head;      /* the stream's first message, which is sent before all chunks */
+    uint64_t base;     /* number 1 of the stream is base + 1 */
+    uint64_t sent;     /* the last number that was handed to the stream */
     uint64_t marks[2]; /* `next` one and two ticks ago */
     bool head_sent;
     bool receipts_asked;
@@ -122,8 +123,8 @@ struct msi_feed {
     msi_idnode node; /* its handle; with the lock */
     msi_remote *bus; /* a reference */
     const msi_feed_ops *ops;
-    atomic_uint refs; /* the table's; the stream's; posts' */
-    void *ctx;        /* the program's */
+    atomic_uint refs;                /* the table's; the stream's; posts' */
+    void *ctx;                       /* the program's */
     const msgsrv_message_type *type; /* NULL: untyped */
     msi_type_traits traits;
     void *message; /* room for a decoded one */
@@ -223,9 +224,9 @@ struct msi_remote {
 
     msi_post wake_post;
     msi_task task;
-    bool publishing;    /* the stream was asked for */
+    bool publishing; /* the stream was asked for */
     msgsrv_handle publishing_call;
-    uint64_t told;      /* counts what the program was told */
+    uint64_t told; /* counts what the program was told */
 
     atomic_uint_fast64_t published;
     atomic_uint_fast64_t refused;
@@ -270,7 +271,9 @@ void msi_remote_leave(msi_remote *bus, const msi_remote_bracket *bracket);
 /* Has the lanes, declarations and what is to be told seen to soon. With the lock, on any thread. */
 void msi_remote_wake(msi_remote *bus, bool foreign);
 void msi_remote_wake_lane(msi_lane *lane, bool foreign);
-/* The same now; on the loop's thread, without the lock. */
+/* Takes a lane that goes off the list, for good. */
+void msi_remote_forget_lane(msi_lane *lane);
+/* Does it now; on the loop's thread, without the lock. */
 void msi_remote_work(msi_remote *bus);
 
 /* `done` is called with this later. false without memory. */
@@ -278,7 +281,7 @@ bool msi_remote_later(msi_remote *bus, bool foreign, msgsrv_bus_done_fn done, vo
 
 /* Publishing (remote_publish.c). */
 void msi_publish_init(msi_remote *bus);
-void msi_publish_pump(msi_remote *bus); /* on the loop's thread: opens the stream if it is needed */
+void msi_publish_pump(msi_remote *bus);   /* on the loop's thread: opens the stream if it is needed */
 void msi_publish_forget(msi_remote *bus); /* a connection was lost: another server may be there now */
 void msi_declarations_send(msi_remote *bus);
 void msi_declarations_free(msi_declaration *declarations);

@@ -88,6 +88,8 @@ static bool let_go(msi_feed *feed)
         event_del(&feed->timer);
     feed->has_timer = false;
     msi_loop_undefer(&feed->bus->client->loop, &feed->end_task);
+    if (feed->lane)
+        msi_remote_forget_lane(feed->lane);
     return true;
 }
 
@@ -368,8 +370,8 @@ msgsrv_status msi_feed_decode(msi_feed *feed, msgsrv_event *event, msgsrv_error 
                          type->name);
     if (type->struct_size)
         memset(feed->message, 0, type->struct_size);
-    msgsrv_status status = msi_decode(type, &feed->traits, event->payload, event->payload_size, MAX_MESSAGE(feed),
-                                      feed->message, error);
+    msgsrv_status status =
+        msi_decode(type, &feed->traits, event->payload, event->payload_size, MAX_MESSAGE(feed), feed->message, error);
     if (status)
         return status;
     event->message = feed->message;

@@ -14,8 +14,8 @@ typedef struct subscription {
     msi_feed feed; /* the first */
     msgsrv_subscriber subscriber;
     msgsrv_subscribe_options options; /* texts are its own */
-    msi_seen_topics *seen; /* NULL: a group's member or a responder, which does not go on where it was */
-    uint64_t epoch;        /* of the bus; 0: it was never ready */
+    msi_seen_topics *seen;            /* NULL: a group's member or a responder, which does not go on where it was */
+    uint64_t epoch;                   /* of the bus; 0: it was never ready */
     uint64_t position;
     msi_read_gap *gap; /* room for one */
     bool gap_waits;    /* it came last; whether it belongs to the end shows what follows */

@@ -8,8 +8,8 @@
 
 #define HEADERS_MAX 248u /* of 8 KiB, each 33 bytes at least */
 
-#define METHOD(KIND, NAME)                                                                                     \
-    {                                                                                                          \
+#define METHOD(KIND, NAME)                                                                                  \
+    {                                                                                                       \
         MSGSRV_GENERATED_ABI, MSGSRV_##KIND, "/msgsrv.bus.v1.Bus/" NAME, &msgsrv_raw_type, &msgsrv_raw_type \
     }
 
@@ -399,8 +399,7 @@ msgsrv_status msi_gap_read(msi_read_gap *to, msi_view from, msgsrv_error *error)
             to->gap.total = field.value;
         else if (msi_is(&field, 2, MSI_WIRE_VARINT))
             to->gap.unknown = field.value != 0;
-        else if (msi_is(&field, 3, MSI_WIRE_VARINT) && field.value >= MSGSRV_GAP_SLOW &&
-                 field.value <= MSGSRV_GAP_ENGINE)
+        else if (msi_is(&field, 3, MSI_WIRE_VARINT) && field.value >= MSGSRV_GAP_SLOW && field.value <= MSGSRV_GAP_ENGINE)
             to->gap.reason = (msgsrv_gap_reason)field.value;
         if (!msi_is(&field, 4, MSI_WIRE_BYTES) || count == MSGSRV_GAP_TOPICS)
             continue;
