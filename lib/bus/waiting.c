@@ -154,6 +154,13 @@ void msi_waiting_lose(msi_waiting *waiting, msgsrv_gap_reason reason, msi_event 
     count_lost(waiting, event, gap);
 }
 
+msi_gap *msi_waiting_take_last_gap(msi_waiting *waiting)
+{
+    if (waiting->head == waiting->tail || !at(waiting, waiting->tail - 1)->is_gap)
+        return NULL;
+    return at(waiting, --waiting->tail)->what;
+}
+
 /* Moves what stands before a place up to it, so that no holes are left in front: the next search begins at the head. */
 static void close_up(msi_waiting *waiting, uint64_t place)
 {

@@ -54,6 +54,9 @@ bool msi_waiting_prepend(msi_waiting *waiting, const msi_waiting_item *item);
 /* The first item, whose reference is then the caller's. false: there is none. */
 bool msi_waiting_pop(msi_waiting *waiting, msi_waiting_item *item);
 
+/* The gap that is the last item, taken out; NULL: it is not one. */
+msi_gap *msi_waiting_take_last_gap(msi_waiting *waiting);
+
 /* An event is lost: told by the gap at the tail. */
 void msi_waiting_lose(msi_waiting *waiting, msgsrv_gap_reason reason, msi_event *event);
 

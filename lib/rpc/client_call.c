@@ -328,6 +328,7 @@ static msgsrv_status set_window(msi_client_entry *entry, const msgsrv_call_optio
         return msi_error_memory(error);
     entry->call.credit = credit;
     msgsrv_stream *stream = entry->call.stream;
+    stream->eager = options->eager_credit;
     stream->window_items = credit.items ? credit.items : MSI_STREAM_ITEMS;
     stream->window_bytes = credit.bytes ? credit.bytes : MSI_STREAM_BYTES;
     stream->receive.items = stream->window_items;
