@@ -10,9 +10,10 @@
 
 #define MSI_PUBLICATION_ID_MAX 128u
 
+/* A view of a text; NULL is empty. */
 static inline msi_view msi_view_of(const char *text)
 {
-    return (msi_view){(const uint8_t *)text, strlen(text)};
+    return (msi_view){(const uint8_t *)text, text ? strlen(text) : 0};
 }
 
 /*

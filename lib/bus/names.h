@@ -36,10 +36,4 @@ static inline bool msi_view_equal(msi_view a, msi_view b)
     return a.size == b.size && (a.size == 0 || __builtin_memcmp(a.data, b.data, a.size) == 0);
 }
 
-/* A view of a text; NULL is empty. */
-static inline msi_view msi_view_of(const char *text)
-{
-    return (msi_view){(const uint8_t *)text, text ? __builtin_strlen(text) : 0};
-}
-
 #endif
