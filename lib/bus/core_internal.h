@@ -86,6 +86,8 @@ typedef struct topic {
     uint64_t events;
     uint64_t bytes;
     uint64_t last_time_us;
+    uint64_t first_position; /* of its first event, and of its last one; 0: none yet */
+    uint64_t last_position;
     bool touched;    /* something has happened on it since it was last looked at */
     uint64_t active; /* a moment: when it was */
     SLIST_HEAD(topic_uses, use) uses;
@@ -123,6 +125,7 @@ typedef struct late_topic {
 typedef struct late {
     late_topic *topics;
     uint32_t count;
+    uint32_t room;
     uint32_t at;
     msi_waiting pinned; /* read already, so that they do not go when newer ones are retained */
 } late;
@@ -209,7 +212,8 @@ typedef struct core_queue {
     uint32_t type_count;
     binding *bindings; /* one for each pattern */
     uint64_t refused;
-    char text[]; /* its name, and all texts above */
+    uint64_t lost; /* messages that went without a dead letter, and dead letters that were dropped */
+    char text[];   /* its name, and all texts above */
 } core_queue;
 
 struct msi_taker {
@@ -325,6 +329,7 @@ void requests_of_gone(msi_sub *responder);
 
 /* queues.c */
 void queues_free(msi_core *core);
+void queue_info(core_queue *queue, msgsrv_queue_info *info);
 void queue_on_ready(void *core, void *queue);
 void queue_on_lost(void *core, void *queue, const msi_event *event, const char *reason);
 

@@ -217,6 +217,9 @@ static void count_in(msi_publisher *publisher, topic *on, const msi_event *event
     on->bytes += event->payload.data ? event->payload.size : event->struct_type->struct_size;
     on->last_time_us = event->time_us;
     on->sequence = event->sequence;
+    on->last_position = event->position;
+    if (!on->first_position)
+        on->first_position = event->position;
     publisher->core->published++;
 }
 
