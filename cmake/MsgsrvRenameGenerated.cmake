@@ -4,7 +4,7 @@
 # .proto files, with other .options even. In the shared library they are hidden anyway.
 #
 #   cmake -DARCHIVE=libmsgsrv.a -DNM=nm -DOBJCOPY=objcopy -P MsgsrvRenameGenerated.cmake
-set(pattern "(grpc_health_v1_|grpc_reflection_v1_|grpc_reflection_v1alpha_|msgsrv_info_)[A-Za-z0-9_]+")
+set(pattern "(grpc_health_v1_|grpc_reflection_v1_|grpc_reflection_v1alpha_|msgsrv_info_|msgsrv_bus_v1_|msgsrv_bus_proto_)[A-Za-z0-9_]+")
 
 execute_process(COMMAND ${NM} --defined-only --extern-only --format=posix ${ARCHIVE}
     OUTPUT_VARIABLE symbols COMMAND_ERROR_IS_FATAL ANY)

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -18,11 +19,13 @@
 #define NEAR 2       /* changes of one letter */
 
 static const char *program_name = "";
+static bool ends_by_sigpipe;
+static bool unread; /* standard output's reader has gone, and that ends this program */
 
-void app_start(const char *name)
+void app_start(const char *name, bool filter)
 {
     program_name = name;
-    signal(SIGPIPE, SIG_IGN);
+    ends_by_sigpipe = signal(SIGPIPE, SIG_IGN) != SIG_IGN && filter;
     /* Opened the wrong way round, so that using a descriptor that was closed fails instead of going
      * nowhere. */
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
@@ -31,20 +34,44 @@ void app_start(const char *name)
     }
 }
 
+/* Whether a write failed for a pipe without a reader. `number` is 0 when that write has gone by. */
+static bool is_broken_pipe(int number)
+{
+    struct pollfd out = {.fd = STDOUT_FILENO};
+    return number == EPIPE || (number == 0 && poll(&out, 1, 0) == 1 && (out.revents & POLLERR));
+}
+
+static void report_output(int number)
+{
+    bool broken = is_broken_pipe(number);
+    unread = broken && ends_by_sigpipe;
+    if (!unread)
+        app_line("standard output: %s", number ? strerror(number) : broken ? strerror(EPIPE) : "write error");
+}
+
 bool app_flush(void)
 {
     static bool reported;
     errno = 0; /* stays 0 when it was an earlier write that failed */
     bool good = fflush(stdout) == 0 && !ferror(stdout);
     if (!good && !reported)
-        app_line("standard output: %s", errno ? strerror(errno) : "write error");
+        report_output(errno);
     reported |= !good;
     return good;
 }
 
+/* As if the signal had never been ignored. Returns where it is blocked. */
+static int end_by_sigpipe(void)
+{
+    signal(SIGPIPE, SIG_DFL);
+    raise(SIGPIPE);
+    return APP_EXIT_IO;
+}
+
 int app_finish(int status)
 {
-    return app_flush() ? status : APP_EXIT_IO;
+    bool good = app_flush();
+    return unread ? end_by_sigpipe() : good ? status : APP_EXIT_IO;
 }
 
 /* C0, DEL, and C1 as UTF-8 (0xc2 0x80 to 0xc2 0x9f). */

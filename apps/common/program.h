@@ -22,14 +22,19 @@
 
 /*
  * First of all: remembers the name that errors begin with, makes sure that nothing else becomes descriptor 0,
- * 1 or 2, and lets a broken pipe be an error instead of a silent death. `name` must live for ever.
+ * 1 or 2, and lets a broken pipe be an error instead of a silent death: a socket's is one among many. A filter still
+ * ends by that signal, in app_finish(), when nobody reads its standard output, unless it was started with the signal
+ * ignored. `name` must live for ever.
  */
-void app_start(const char *name);
+void app_start(const char *name, bool filter);
 
-/* Writes out standard output. False, reported once, when that is or was impossible. */
+/* Writes out standard output. False when that is or was impossible, which is reported once, but of a filter that nobody reads. */
 bool app_flush(void);
 
-/* Last of all: flushes. Returns `status`, or APP_EXIT_IO when not all of standard output could be written. */
+/*
+ * Last of all: flushes. Returns `status`, or APP_EXIT_IO when not all of standard output could be written; a filter that
+ * nobody reads does not return.
+ */
 int app_finish(int status);
 
 /* Replaces what a terminal would act upon, which a peer may have sent, by '?'. Newlines and tabs stay in several lines. */

@@ -61,9 +61,23 @@ static bool on_message(void *ctx, const void *message)
     return print_message(ctx, message);
 }
 
+/* The library counts lines within the text, which is one here, and has its own number in front. */
+static void drop_line_number(char *text)
+{
+    static const char NUMBER[] = "line 1, ";
+    char *last = NULL;
+    for (char *at = text; (at = strstr(at, NUMBER)) != NULL; at++)
+        last = at;
+    if (last)
+        memmove(last, last + strlen(NUMBER), strlen(last + strlen(NUMBER)) + 1);
+}
+
 static msgsrv_status on_line(void *ctx, const char *line, size_t size, msgsrv_bytes *message, msgsrv_error *error)
 {
-    return read_message(ctx, line, size, message, error);
+    msgsrv_status status = read_message(ctx, line, size, message, error);
+    if (status != MSGSRV_OK && strncmp(error->text, "not JSON: ", 10) == 0)
+        drop_line_number(error->text);
+    return status;
 }
 
 static void on_end(void *ctx, const msgsrv_reply *reply)

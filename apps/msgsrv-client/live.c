@@ -178,6 +178,19 @@ static void cancel(struct live *live, enum live_end end)
     msgsrv_client_cancel(live->call->client, live->handle);
 }
 
+/* The input went wrong. Messages that each have their answers end in order; those that have one answer together may not be taken for all
+ * that was to come. */
+static void spoil(struct live *live, enum live_end end)
+{
+    if (live->call->method->kind != MSGSRV_BIDI_STREAMING) {
+        cancel(live, end);
+        return;
+    }
+    if (live->end == LIVE_ENDED)
+        live->end = end;
+    complete(live);
+}
+
 static bool is_blank(const char *text, size_t size)
 {
     while (size > 0 && (text[size - 1] == ' ' || text[size - 1] == '\t' || text[size - 1] == '\r'))
@@ -203,7 +216,7 @@ static void take_lines(struct live *live, msgsrv_error *error)
             status = app_error(error, MSGSRV_RESOURCE_EXHAUSTED, "no memory");
         }
         if (status != MSGSRV_OK)
-            cancel(live, LIVE_BAD_LINE);
+            spoil(live, LIVE_BAD_LINE);
     }
     wake_stream(live);
 }
@@ -220,10 +233,10 @@ static void read_input(struct live *live, msgsrv_error *error)
             complete(live);
         break;
     case LINES_FAILED:
-        cancel(live, LIVE_NO_INPUT);
+        spoil(live, LIVE_NO_INPUT);
         break;
     case LINES_TOO_LONG:
-        cancel(live, LIVE_BAD_LINE);
+        spoil(live, LIVE_BAD_LINE);
         break;
     }
 }

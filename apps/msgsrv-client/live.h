@@ -32,8 +32,8 @@ enum live_end {
     LIVE_ENDED,       /* by the server or the connection */
     LIVE_INTERRUPTED, /* by a signal */
     LIVE_UNWANTED,    /* by `message` */
-    LIVE_BAD_LINE,    /* by `line`, whose error it is */
-    LIVE_NO_INPUT     /* standard input cannot be read; the error says why */
+    LIVE_BAD_LINE,    /* by `line`, whose error it is, once what was sent before is answered or cancelled */
+    LIVE_NO_INPUT     /* the same: standard input cannot be read; the error says why */
 };
 
 /* Runs it. Returns the final status; the error is filled unless that is OK. */

@@ -34,7 +34,7 @@ static int run(const struct options *options)
 int main(int argc, char **argv)
 {
     struct options options;
-    app_start("msgsrv-client");
+    app_start("msgsrv-client", true);
     int status = options_read(argc, argv, &options);
     return app_finish(status == APP_GO_ON ? run(&options) : status);
 }

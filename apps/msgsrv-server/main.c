@@ -121,7 +121,7 @@ int main(int argc, char **argv)
 {
     struct settings settings;
     msgsrv_server *server = NULL;
-    app_start("msgsrv-server");
+    app_start("msgsrv-server", false);
     int status = settings_read(argc, argv, &settings);
     if (status == APP_GO_ON)
         status = prepare(&settings, &server);

@@ -44,6 +44,7 @@ enum {
     MSI_FIELD_OPTIONS = 8,
     MSI_SERVICE_METHOD = 2,
     MSI_REQUEST_FILE = 15,
+    MSI_OPTION_MAP_ENTRY = 7,   /* in MessageOptions */
     MSI_NANOPB_EXTENSION = 1010 /* in all options */
 };
 

@@ -23,6 +23,10 @@ void msi_emit_source(msi_arena *arena, msi_buffer *out, const msi_model *model, 
 /* The embedded descriptors of NAME.msgsrv.c. */
 void msi_emit_files(msi_arena *arena, msi_buffer *out, const msi_model *model, const msi_file *file);
 
+/* Of a message, whose $full$ and $message$ are given: its functions for the event bus, and their part of NAME.msgsrv.c. */
+void msi_emit_bus_functions(msi_buffer *out, const msi_value *values);
+void msi_emit_bus_source(msi_buffer *out, const msi_value *values);
+
 /* Whether messages flow as a stream, in either direction. */
 bool msi_streams(const msi_method_proto *method);
 

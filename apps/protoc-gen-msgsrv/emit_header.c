@@ -23,6 +23,7 @@ static const char head[] =
     "#ifndef $guard$\n"
     "#define $guard$\n"
     "\n"
+    "#include <msgsrv/bus.h>\n"
     "#include <msgsrv/msgsrv.h>\n"
     "#include <msgsrv/service.h>\n"
     "\n"
@@ -202,6 +203,8 @@ static void emit_message(msi_buffer *out, const msi_message *message)
         emit_init(out, message, "init_zero");
     if (message->has_views && !message->has_defaults)
         emit_init(out, message, "init_default");
+    if (!message->map_entry)
+        msi_emit_bus_functions(out, values);
 }
 
 static void emit_member(msi_arena *arena, msi_buffer *out, const msi_model *model, const msi_file *file, size_t service,

@@ -31,6 +31,7 @@ static const char message_text[] =
     "    .fields = $table$,\n"
     "    .field_count = $count$,\n"
     "    .has_strings = $strings$,\n"
+    "    .file = &$id$_proto_file,\n"
     "};\n";
 
 static const char method_text[] =
@@ -170,6 +171,7 @@ static void emit_message(msi_arena *arena, msi_buffer *out, const msi_model *mod
         {"table", count > 0 ? msi_arena_printf(arena, "%s_field_table", message->c_name) : "NULL"},
         {"count", msi_arena_printf(arena, "%zu", count)},
         {"strings", message->has_strings ? "1" : "0"},
+        {"id", msi_file_id(arena, message->file->stem)},
         {NULL, NULL},
     };
     size_t i;
@@ -183,6 +185,8 @@ static void emit_message(msi_arena *arena, msi_buffer *out, const msi_model *mod
         emit_field(out, model, fields[i]);
     msi_buffer_puts(out, count > 0 ? "};\n" : "");
     msi_template(out, values, message_text);
+    if (!message->map_entry)
+        msi_emit_bus_source(out, values);
 }
 
 static void emit_service(msi_arena *arena, msi_buffer *out, const msi_model *model, const msi_file *file,

@@ -12,6 +12,11 @@
 static const char *const nanopb_suffixes[] = {"_msg",       "_init_default", "_init_zero", "_fields", "_size",
                                               "_FIELDLIST", "_CALLBACK",     "_DEFAULT",   "_msgid"};
 static const char *const message_suffixes[] = {"_type", "_release", "_field_table"};
+/* And of a message that is no map's entry. */
+static const char *const bus_suffixes[] = {
+    "_publish",          "_publish_async", "_declare",  "_subscriber",       "_subscriber_closure",
+    "_subscriber_event", "_subscribe",     "_consumer", "_consumer_closure", "_consumer_message",
+    "_consume",          "_request",       "_reply",    "_from_event"};
 static const char *const service_suffixes[] = {"_service", "_description", "_register", "_method_table"};
 static const char *const file_suffixes[] = {"_proto_file", "_proto_file_bytes", "_proto_file_imports"};
 static const char *const method_suffixes[] = {"",       "_method", "_fn",     "_closure",     "_complete",
@@ -22,10 +27,12 @@ static const char *const stream_suffixes[] = {"",        "_method",  "_server", 
                                               "_serve",  "_event",   "_implemented"};
 
 /* Names inside generated functions. A type without a package could hide them, or be hidden by them. */
-static const char *const parameters[] = {"call",    "client",   "closure",        "ctx",     "done",    "error",
-                                         "event",   "events",   "handler",        "in",      "out",     "stream",
-                                         "handle",  "held",     "implementation", "message", "options", "reply",
-                                         "request", "response", "server",         "service", "typed"};
+static const char *const parameters[] = {
+    "call",           "client",   "closure",    "ctx",      "done",    "error",    "event",
+    "events",         "handler",  "in",         "out",      "stream",  "handle",   "held",
+    "implementation", "message",  "options",    "reply",    "request", "response", "server",
+    "service",        "typed",    "bus",        "topic",    "receipt", "retain",   "timeout_ms",
+    "queue",          "delivery", "subscriber", "consumer", "untyped", "gap",      "why"};
 
 #define BUCKETS ((size_t)16 * 1024)
 
@@ -170,6 +177,8 @@ static void add_message(names *table, const msi_message *message)
     add(table, element, "", true);
     add_all(table, element, nanopb_suffixes, COUNT(nanopb_suffixes), false);
     add_all(table, element, message_suffixes, COUNT(message_suffixes), true);
+    if (!message->map_entry)
+        add_all(table, element, bus_suffixes, COUNT(bus_suffixes), true);
     add_fields(table, message);
     for (i = 0; i < message->proto->enum_type_count; i++) {
         msi_place place = msi_place_in(&message->place, MSI_MESSAGE_ENUM, (int32_t)i);

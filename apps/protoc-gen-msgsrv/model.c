@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <pb_decode.h>
+
 #include "model.h"
 #include "names.h"
 
@@ -68,6 +70,32 @@ static size_t count_messages(const msi_message_proto *protos, size_t count)
     return total;
 }
 
+/* The one of protobuf's MessageOptions that is needed; bytes that do not parse are reported where nanopb's are looked for. */
+static bool is_map_entry(const pb_bytes_array_t *options)
+{
+    bool found = false;
+    pb_istream_t stream;
+    pb_wire_type_t type;
+    uint32_t number;
+    bool end;
+
+    if (options == NULL)
+        return false;
+    stream = pb_istream_from_buffer(options->bytes, options->size);
+    while (pb_decode_tag(&stream, &type, &number, &end)) {
+        uint64_t value = 0;
+
+        if (number == MSI_OPTION_MAP_ENTRY && type == PB_WT_VARINT) {
+            if (!pb_decode_varint(&stream, &value))
+                return found;
+            found = value != 0;
+        } else if (!pb_skip_field(&stream, type)) {
+            return found;
+        }
+    }
+    return found;
+}
+
 static void add_messages(msi_arena *arena, msi_file *file, const char *prefix, const msi_place *parent,
                          const msi_message_proto *protos, size_t count, msi_errors *errors)
 {
@@ -79,6 +107,7 @@ static void add_messages(msi_arena *arena, msi_file *file, const char *prefix, c
 
         message->file = file;
         message->proto = &protos[i];
+        message->map_entry = is_map_entry(protos[i].options);
         message->place = msi_place_in(parent, number, (int32_t)i);
         if (!msi_is_identifier(protos[i].name))
             msi_error(errors, &message->place, "a message without a usable name");

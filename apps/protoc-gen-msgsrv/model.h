@@ -21,6 +21,7 @@ typedef struct msi_message {
     const char *full_name; /* "package.Outer.Inner" */
     const char *c_name;    /* nanopb's: "package_Outer_Inner" */
     msi_place place;
+    bool map_entry;    /* protoc made it, of a map field */
     bool has_strings;  /* a string can occur in it, at any depth */
     bool has_views;    /* one of its own fields is a msgsrv_bytes; found by msi_check() */
     bool has_defaults; /* one of its own fields has a default, or is there by default; found by msi_check() */

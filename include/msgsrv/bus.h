@@ -48,7 +48,8 @@ typedef enum msgsrv_gap_reason {
     MSGSRV_GAP_SLOW = 1,         /**< Its queue was full. */
     MSGSRV_GAP_DISCONNECTED = 2, /**< They came while it had no connection. */
     MSGSRV_GAP_RESTARTED = 3,    /**< The bus began anew: what it had published meanwhile cannot be told. */
-    MSGSRV_GAP_ENGINE = 4        /**< The engine lost or forgot them: without memory for them, for one. */
+    MSGSRV_GAP_ENGINE = 4,       /**< The engine lost or forgot them: without memory for them, for one. */
+    MSGSRV_GAP_UNDECODABLE = 5   /**< Told here, at a typed subscription's end: they are not messages of its type. */
 } msgsrv_gap_reason;
 
 /** What a gap knows of one topic. */
@@ -390,6 +391,22 @@ MSGSRV_API msgsrv_status msgsrv_bus_subscribe(msgsrv_bus *bus, const msgsrv_mess
                                               msgsrv_handle *subscription, msgsrv_error *error);
 
 /**
+ * Subscribes for typed code, whose function and context travel in a closure. Behind the generated `_subscribe`.
+ *
+ * @param type  required
+ * @param subscriber  copied; `event` is called with the library's copy of the closure as its ctx, the others with `ctx`
+ * @param ctx  must live until `end`
+ * @param closure  copied, to where any type may be; the copy lives until `end` is called
+ * @param closure_size  at most #MSGSRV_CLOSURE_SIZE
+ * @return as msgsrv_bus_subscribe(), as are the other parameters
+ */
+MSGSRV_API msgsrv_status msgsrv_bus_subscribe_typed(msgsrv_bus *bus, const msgsrv_message_type *type,
+                                                    const msgsrv_subscribe_options *options,
+                                                    const msgsrv_subscriber *subscriber, void *ctx, const void *closure,
+                                                    size_t closure_size, msgsrv_handle *subscription,
+                                                    msgsrv_error *error);
+
+/**
  * Ends a subscription or a consumer: no event comes any more; `end` comes, once, not inside this function.
  *
  * @param subscription  one that is over, or 0, is ignored
@@ -409,6 +426,18 @@ MSGSRV_API void msgsrv_bus_unsubscribe(msgsrv_bus *bus, msgsrv_handle subscripti
 MSGSRV_API msgsrv_status msgsrv_bus_request(msgsrv_bus *bus, const char *topic, const msgsrv_message_type *type,
                                             const void *message, const msgsrv_publish_options *options,
                                             uint32_t timeout_ms, msgsrv_replied_fn done, void *ctx, msgsrv_error *error);
+
+/**
+ * A copy of an event's message. Behind the generated `_from_event`: for untyped subscriptions, replies, and to keep a message after the callback.
+ *
+ * @param event  during its callback
+ * @param type  that it shall have
+ * @param[out] message  the caller's struct, on success to be released with msgsrv_message_release(); untouched otherwise
+ * @param[out] error  optional
+ * @return #MSGSRV_OK; #MSGSRV_FAILED_PRECONDITION for an event of another type (both are named); as msgsrv_message_decode()
+ */
+MSGSRV_API msgsrv_status msgsrv_event_decode(const msgsrv_event *event, const msgsrv_message_type *type, void *message,
+                                             msgsrv_error *error);
 
 /**
  * Answers a request.
@@ -473,6 +502,20 @@ MSGSRV_API msgsrv_status msgsrv_bus_delete_queue(msgsrv_bus *bus, const char *qu
 MSGSRV_API msgsrv_status msgsrv_bus_consume(msgsrv_bus *bus, const char *queue, const msgsrv_message_type *type,
                                             const msgsrv_consume_options *options, const msgsrv_consumer *consumer,
                                             void *ctx, msgsrv_handle *handle, msgsrv_error *error);
+
+/**
+ * Consumes for typed code. Behind the generated `_consume`.
+ *
+ * @param type  required
+ * @param consumer  copied; `message` is called with the library's copy of the closure as its ctx, the others with `ctx`
+ * @param ctx  must live until `end`
+ * @param closure, closure_size  as for msgsrv_bus_subscribe_typed()
+ * @return as msgsrv_bus_consume(), as are the other parameters
+ */
+MSGSRV_API msgsrv_status msgsrv_bus_consume_typed(msgsrv_bus *bus, const char *queue, const msgsrv_message_type *type,
+                                                  const msgsrv_consume_options *options,
+                                                  const msgsrv_consumer *consumer, void *ctx, const void *closure,
+                                                  size_t closure_size, msgsrv_handle *handle, msgsrv_error *error);
 
 /**
  * Settles a delivery. Once, but for #MSGSRV_EXTEND.

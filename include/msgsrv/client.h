@@ -74,6 +74,8 @@ typedef struct msgsrv_call_options {
 
     uint32_t receive_items; /**< Of a stream: messages that the server may send ahead of our handling them; default 64, 1 to 1,000,000. */
     uint32_t receive_bytes; /**< The same in bytes; default 256 KiB, 1 to 64 MiB. The last message may pass it. */
+    bool eager_credit; /**< Of a stream: credit of messages that were handled is given back at the end of each wake-up, and not when half of
+                            it is owed: for a server that waits for msgsrv_stream_acknowledged(). */
 } msgsrv_call_options;
 
 /** How an asynchronous call ended, beside its typed response. Valid during the callback. */

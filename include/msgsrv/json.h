@@ -2,7 +2,8 @@
 /**
  * @file
  * Messages of a known descriptor between wire bytes and JSON, by the proto3 JSON mapping (https://protobuf.dev/programming-guides/json/).
- * What is not supported: groups (they do not decode), and names of members with a NUL inside when JSON is read.
+ * What is not supported: fields that are groups (#MSGSRV_UNIMPLEMENTED; a group of an unknown field is as any unknown field), and names of
+ * members with a NUL inside when JSON is read.
  * Any thread, on a schema that is not being changed.
  */
 #ifndef MSGSRV_JSON_H
@@ -14,14 +15,14 @@
 typedef struct msgsrv_json_options {
     size_t size; /**< sizeof(msgsrv_json_options), or 0 for its size in 1.0. It grows only at the end. */
 
-    uint32_t max_depth; /**< Nesting of messages, and of Struct and Value; default 100, 1 to 1,000. Over it: #MSGSRV_RESOURCE_EXHAUSTED. */
+    uint32_t max_depth; /**< Nesting of messages, of Struct and Value, and of unknown groups; default 100, 1 to 1,000. Over it: #MSGSRV_RESOURCE_EXHAUSTED. */
     uint32_t max_bytes; /**< Of the result; default 64 MiB, from 1. Over it: #MSGSRV_RESOURCE_EXHAUSTED. */
     uint32_t indent;    /**< To JSON: spaces for each depth; default 0: one line. At most 8. */
     bool proto_names; /**< To JSON: names of fields as in the .proto; default lowerCamelCase (json_name). Both are always read. */
-    bool enum_numbers; /**< To JSON: enums as numbers; default by name. Both are always read. */
+    bool enum_numbers; /**< To JSON: enums as numbers, NullValue too; default by name, and null. Both are always read. */
     bool all_fields;   /**< To JSON: fields without presence also when they have their default value. */
-    bool ignore_unknown; /**< From JSON: members that the message has no field for are ignored; default: #MSGSRV_INVALID_ARGUMENT, which
-                              names the member and the nearest field. */
+    bool ignore_unknown; /**< From JSON: members that the message has no field for, and texts that are neither a name nor a number of their
+                              enum, are ignored; default: #MSGSRV_INVALID_ARGUMENT, which names the member and the nearest field. */
     bool keep_unknown; /**< To JSON: fields that the descriptor does not have are kept, as base64 of their wire bytes in a member
                               "@unknown" of the message; from JSON: such a member is put back. Default: they are dropped (and
                               "@unknown" is an unknown member). */

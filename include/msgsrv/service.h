@@ -18,7 +18,7 @@
 #include <msgsrv/stream.h>
 
 /** The layout of the structs in this header. Generated code carries it; another one is refused at register and at call. */
-#define MSGSRV_GENERATED_ABI 2
+#define MSGSRV_GENERATED_ABI 3
 
 /** Of a field's check before or after nanopb's decoding; see msgsrv_field::kind. */
 typedef enum msgsrv_field_kind {
@@ -55,9 +55,10 @@ struct msgsrv_message_type {
     const char *name;           /**< "package.Message". */
     const pb_msgdesc_t *nanopb; /**< nanopb's own description, package_Message_msg; NULL: bytes, see #msgsrv_raw_type. */
     size_t struct_size;         /**< sizeof the C struct. */
-    const msgsrv_field *fields; /**< All fields, by ascending number; NULL when there are none. */
-    uint32_t field_count;       /**< How many. */
-    uint32_t has_strings;       /**< 1 when a string can occur in it, at any depth; else 0. */
+    const msgsrv_field *fields;    /**< All fields, by ascending number; NULL when there are none. */
+    uint32_t field_count;          /**< How many. */
+    uint32_t has_strings;          /**< 1 when a string can occur in it, at any depth; else 0. */
+    const msgsrv_proto_file *file; /**< Its .proto, for those who decode it without its code; NULL when not known. */
 };
 
 /** How many messages go each way. */
@@ -240,7 +241,7 @@ MSGSRV_API msgsrv_status msgsrv_stream_reply(msgsrv_stream *stream, const void *
  * @param request  of a server-streaming method, borrowed and encoded at once; else NULL
  * @param options  optional; borrowed. `head` and `trailer` are for synchronous streams and filled by msgsrv_stream_close()
  * @param events  generated code, or NULL
- * @param closure  copied; the first argument of `events`
+ * @param closure  copied; the first argument of `events`. NULL only with the size 0: else #MSGSRV_INVALID_ARGUMENT
  * @param closure_size  at most #MSGSRV_STREAM_CLOSURE_SIZE
  * @param[out] stream  with events optional, valid until CLOSED (for a client with a thread of its own it must be NULL: BEGIN has it);
  *                     without events the caller's, until msgsrv_stream_close()

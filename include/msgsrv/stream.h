@@ -125,6 +125,22 @@ MSGSRV_API uint32_t msgsrv_stream_keep(msgsrv_stream *stream);
 MSGSRV_API void msgsrv_stream_consumed(msgsrv_stream *stream, uint32_t items, uint32_t bytes);
 
 /**
+ * Of how many of the messages that this end has sent, the first ones, the peer has given the credit back. An ordinary peer does so after it has
+ * handled them, in its own time (see msgsrv_call_options::eager_credit); one that grants more than that counts as having handled what it
+ * is sent.
+ *
+ * @return from 0; never less than before
+ */
+MSGSRV_API uint64_t msgsrv_stream_acknowledged(const msgsrv_stream *stream);
+
+/**
+ * Asks for *woken* whenever the peer gives credit back, so that msgsrv_stream_acknowledged() may have grown. For as long as the stream lasts.
+ *
+ * @param stream  inside one of its events
+ */
+MSGSRV_API void msgsrv_stream_wake_on_acknowledged(msgsrv_stream *stream);
+
+/**
  * Asks for one *woken* after a time. One timer a stream: a second call replaces the first.
  *
  * @param stream  one that is over is ignored
@@ -133,7 +149,7 @@ MSGSRV_API void msgsrv_stream_consumed(msgsrv_stream *stream, uint32_t items, ui
 MSGSRV_API void msgsrv_stream_wake_after(msgsrv_stream *stream, uint32_t delay_ms);
 
 /**
- * Asks for *woken*, on the loop's thread, soon. Several before it comes are one. For a thread that has something for the stream to send: it
+ * Asks for *woken*, on the loop's thread, soon, not inside this function. Several before it comes are one. For a thread that has something for the stream to send: it
  * puts that where the stream's functions find it, and wakes. Any thread with a reference; also inside the stream's own events.
  *
  * @param stream  one that is over is ignored

@@ -85,26 +85,38 @@ static msgsrv_status append(msgsrv_metadata_set *set, const uint8_t *key, size_t
     return MSGSRV_OK;
 }
 
-msgsrv_status msi_metadata_add(msgsrv_metadata_set *set, const msgsrv_metadata *entry, uint32_t limit,
-                               msgsrv_error *error)
+size_t msi_metadata_size(const msgsrv_metadata *entry)
+{
+    if (entry->size || !entry->key || !entry->value || key_binary((const uint8_t *)entry->key, strlen(entry->key)))
+        return entry->size;
+    return strlen(entry->value);
+}
+
+msgsrv_status msi_metadata_check(const msgsrv_metadata *entry, size_t size, msgsrv_error *error)
 {
     if (!entry->key)
         return msi_error(error, MSGSRV_INVALID_ARGUMENT, "metadata: the key is NULL");
     const uint8_t *key = (const uint8_t *)entry->key;
     size_t key_size = strlen(entry->key);
-    const uint8_t *value = entry->value ? entry->value : (const uint8_t *)"";
-    size_t value_size = entry->size;
-    if (!entry->value && value_size)
+    if (!entry->value && size)
         return msi_error(error, MSGSRV_INVALID_ARGUMENT, "metadata \"%.64s\": the value is NULL", entry->key);
-    if (value_size == 0 && !key_binary(key, key_size))
-        value_size = strlen((const char *)value);
-    msgsrv_status status = check(key, key_size, value, value_size, error);
+    msgsrv_status status = check(key, key_size, entry->value, size, error);
     if (status)
         return status;
     if (key_reserved(key, key_size))
         return msi_error(error, MSGSRV_INVALID_ARGUMENT, "metadata key \"%s\": grpc- and msgsrv- are reserved",
                          entry->key);
-    return append(set, key, key_size, value, value_size, limit, error);
+    return MSGSRV_OK;
+}
+
+msgsrv_status msi_metadata_add(msgsrv_metadata_set *set, const msgsrv_metadata *entry, uint32_t limit,
+                               msgsrv_error *error)
+{
+    size_t size = msi_metadata_size(entry);
+    msgsrv_status status = msi_metadata_check(entry, size, error);
+    if (status)
+        return status;
+    return append(set, (const uint8_t *)entry->key, strlen(entry->key), entry->value, size, limit, error);
 }
 
 msgsrv_status msi_metadata_receive(msgsrv_metadata_set *set, const uint8_t *key, size_t key_size, const uint8_t *value,

@@ -16,6 +16,12 @@ struct msgsrv_metadata_set {
 msgsrv_status msi_metadata_add(msgsrv_metadata_set *set, const msgsrv_metadata *entry, uint32_t limit,
                                msgsrv_error *error);
 
+/* Looks at what a program gives, with its size resolved: not longer than it may be, but as it may be. */
+msgsrv_status msi_metadata_check(const msgsrv_metadata *entry, size_t size, msgsrv_error *error);
+
+/* The size that a program means: of 0, perhaps strlen. */
+size_t msi_metadata_size(const msgsrv_metadata *entry);
+
 /* Adds a copy of what came from a peer, checked; reserved keys are passed over. */
 msgsrv_status msi_metadata_receive(msgsrv_metadata_set *set, const uint8_t *key, size_t key_size, const uint8_t *value,
                                    size_t value_size, uint32_t limit, msgsrv_error *error);

@@ -8,7 +8,19 @@
 
 #include "bus/core.h"
 
-/* A publication of the public API, with its bytes or its struct. */
+#define MSI_PUBLICATION_ID_MAX 128u
+
+static inline msi_view msi_view_of(const char *text)
+{
+    return (msi_view){(const uint8_t *)text, strlen(text)};
+}
+
+/*
+ * What a kind of handle does. All arguments are sound; options are never NULL, and complete: no 0 stands for a default, and `last` is
+ * MSI_LAST_ALL for that; a typed subscription has its type's name in them. Headers have exact sizes and values that are not NULL.
+ * A publication of a local handle has a payload, or a struct without pointers. One of a remote handle has a payload, and besides it
+ * struct_type, without message, when it was made of a struct.
+ */
 typedef struct msi_bus_ops {
     void (*free)(msgsrv_bus *bus);
     msgsrv_status (*poll)(msgsrv_bus *bus, uint32_t timeout_ms, msgsrv_error *error);
@@ -58,10 +70,15 @@ msi_core *msi_bus_core(const msgsrv_bus *bus);
 
 /* Checks that bus.c, the service and the remote engine share: OK, or INVALID_ARGUMENT naming what is wrong. */
 msgsrv_status msi_check_topic(msi_view topic, msgsrv_error *error);
+msgsrv_status msi_check_pattern(msi_view pattern, msgsrv_error *error);
 msgsrv_status msi_check_type_name(msi_view type, msgsrv_error *error); /* dotted identifiers, 255 bytes */
 msgsrv_status msi_check_queue_name(msi_view queue, bool dead_letters_too, msgsrv_error *error);
 msgsrv_status msi_check_group(msi_view group, msgsrv_error *error);
 msgsrv_status msi_check_client_name(msi_view name, msgsrv_error *error);
+/* The size of each is exact here: 0 is 0. */
 msgsrv_status msi_check_headers(const msgsrv_metadata *headers, size_t count, msgsrv_error *error);
+/* NULL for all defaults; `complete` has them filled in, and as options again is the same. */
+msgsrv_status msi_check_queue_options(const msgsrv_queue_options *options, msgsrv_queue_options *complete,
+                                      msgsrv_error *error);
 
 #endif

@@ -110,10 +110,11 @@ typedef struct msi_engine_ops {
     msgsrv_status (*queue_open)(msi_engine *engine, const char *name, const msi_queue_settings *settings, void *ctx,
                                 msi_engine_queue **queue, msgsrv_error *error);
     void (*queue_delete)(msi_engine *engine, msi_engine_queue *queue);
-    bool (*take)(msi_engine_queue *queue, bool dead, uint64_t now, const void *consumer, msi_queue_delivery *delivery);
-    msgsrv_status (*settle)(msi_engine_queue *queue, uint64_t now, uint64_t delivery, const void *consumer,
+    bool (*take)(msi_engine_queue *queue, bool dead, uint64_t now, msi_queue_consumer *consumer,
+                 msi_queue_delivery *delivery);
+    msgsrv_status (*settle)(msi_engine_queue *queue, uint64_t now, uint64_t delivery, msi_queue_consumer *consumer,
                             msgsrv_settlement settlement, uint64_t delay_ns, const char *reason);
-    void (*consumer_gone)(msi_engine_queue *queue, uint64_t now, const void *consumer);
+    void (*consumer_gone)(msi_engine_queue *queue, uint64_t now, msi_queue_consumer *consumer);
     void (*advance)(msi_engine_queue *queue, uint64_t now);
     uint64_t (*due)(const msi_engine_queue *queue);
     void (*peek)(msi_engine_queue *queue, bool dead, uint64_t now, uint64_t wall_us, uint64_t after, uint32_t max,

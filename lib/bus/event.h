@@ -12,13 +12,24 @@
 #include "base/buf.h"
 #include "wire/varint.h"
 
+/* Small events that are free, for the next ones. Belongs to a bus; with its lock. */
+#define MSI_EVENT_CLASS 64u /* bytes by which the classes differ */
+#define MSI_EVENT_CLASSES 8u
+typedef struct msi_event_pool {
+    struct msi_event *spare[MSI_EVENT_CLASSES];
+    uint32_t count[MSI_EVENT_CLASSES];
+} msi_event_pool;
+void msi_event_pool_release(msi_event_pool *pool);
+
 /* Names that events share; counted like events. */
 typedef struct msi_topic_name {
+    struct msi_event_pool *pool; /* of its events */
     uint32_t refs;
     uint32_t topic_size;
     uint32_t type_size;
     uint32_t head_size;
     uint64_t epoch;
+    uint64_t lost;     /* events of it that some subscription did not get */
     const char *topic; /* NUL-terminated; in `bytes` */
     const char *type;
     const uint8_t *head; /* the fields topic, type and epoch of msgsrv.bus.v1.Event, encoded */
@@ -28,7 +39,10 @@ typedef struct msi_topic_name {
 typedef struct msi_event {
     uint32_t refs;
     uint32_t room; /* bytes behind the struct */
-    msi_topic_name *name;
+    union {
+        msi_topic_name *name;
+        struct msi_event *next_spare;
+    };
     uint64_t sequence;
     uint64_t time_us;
     uint64_t position;                      /* in the bus: counts all its events */
@@ -42,13 +56,13 @@ typedef struct msi_event {
     uint32_t header_count;
     uint32_t size; /* what it counts for in bounds: payload and overhead */
     bool decoded;  /* `message` is a copy with memory of its own, to be released */
+    uint8_t *late; /* memory of `wire`, when it was encoded late */
     uint8_t bytes[] __attribute__((aligned(16)));
 } msi_event;
 
 /* What an event is made of. All borrowed. */
 typedef struct msi_event_parts {
     msi_topic_name *name;
-    uint64_t sequence;
     uint64_t time_us;
     uint64_t request;
     msi_view payload;                       /* NULL data: there is only the struct */
@@ -60,11 +74,19 @@ typedef struct msi_event_parts {
 } msi_event_parts;
 
 /* A topic's name with its type and epoch; one reference; NULL without memory. */
-msi_topic_name *msi_topic_name_new(msi_view topic, msi_view type, uint64_t epoch);
+msi_topic_name *msi_topic_name_new(msi_event_pool *pool, msi_view topic, msi_view type, uint64_t epoch);
+static inline msi_topic_name *msi_topic_name_ref(msi_topic_name *name)
+{
+    name->refs++;
+    return name;
+}
 void msi_topic_name_unref(msi_topic_name *name);
 
-/* A new event with one reference; NULL without memory. Takes a reference of its name. */
+/* A new event with one reference and without a sequence; NULL without memory. Takes a reference of its name. */
 msi_event *msi_event_new(const msi_event_parts *parts);
+
+/* Its `sequence` is known now: completes `wire`. Once, before anybody else sees it. */
+void msi_event_seal(msi_event *event);
 
 static inline msi_event *msi_event_ref(msi_event *event)
 {

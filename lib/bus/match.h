@@ -13,7 +13,10 @@
 #define MSI_TOPIC_MAX 255u
 #define MSI_TOPIC_TOKENS 16u
 
-/* What is wrong with a topic, or a pattern; NULL when nothing is. "is empty", "has an empty token", "has '%' at 4"... into `text`. */
+/*
+ * Whether it is a topic, or a pattern. false: what is wrong with it is in `text`, to be read behind its name: "is empty", "has '%' at 4" (counted
+ * from 1), "has an empty token at 7"...
+ */
 bool msi_topic_valid(msi_view topic, char *text, size_t room);
 bool msi_pattern_valid(msi_view pattern, char *text, size_t room);
 
@@ -48,10 +51,13 @@ void msi_matcher_free(msi_matcher *matcher); /* entries left in it are the calle
  */
 msgsrv_status msi_matcher_add(msi_matcher *matcher, msi_view pattern, msi_match_entry *entry, msgsrv_error *error);
 
-/* Takes it out. */
+/* Takes out one that was added. */
 void msi_matcher_remove(msi_matcher *matcher, msi_match_entry *entry);
 
-/* Tells each entry whose pattern matches a valid topic. Returns how many nodes it visited. */
+/*
+ * Tells each entry whose pattern matches a valid topic, in no order. `found` does not change the tree. Returns how many nodes it visited: at most
+ * max_nodes.
+ */
 uint32_t msi_matcher_find(const msi_matcher *matcher, msi_view topic, void (*found)(msi_match_entry *entry, void *ctx),
                           void *ctx);
 

@@ -34,7 +34,7 @@ static bool enter(msgsrv_stream *stream, msi_stream_bracket *bracket)
 
 static void leave(msgsrv_stream *stream, msi_stream_bracket *bracket)
 {
-    msi_loop_leave(stream->loop, bracket->before);
+    msi_loop_leave_quietly(stream->loop, bracket->before);
 }
 
 /* Ends the call for the program or because of the peer. What follows is not told inside of a function of the program's. */

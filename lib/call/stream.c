@@ -12,7 +12,9 @@
 #define CREDIT_MAX INT32_MAX /* sums saturate here (docs/protocol.md) */
 
 static void run_task(msi_task *task);
-static void on_woken(msi_post *post, msi_loop *loop);
+static void on_wake_post(msi_post *post, msi_loop *loop);
+static void on_wake_task(msi_task *task);
+static void on_credit_task(msi_task *task);
 
 static void set_flow(msi_stream_flow *flow, const msgsrv_message_type *type)
 {
@@ -47,7 +49,9 @@ msgsrv_stream *msi_stream_new(const msi_stream_owner *owner, void *of, msi_loop 
     stream->waits = MSI_WAITS_NOT;
     TAILQ_INIT(&stream->inbox);
     stream->task.run = run_task;
-    stream->wake_post.run = on_woken;
+    stream->wake_post.run = on_wake_post;
+    stream->wake_task.run = on_wake_task;
+    stream->credit_task.run = on_credit_task;
     msi_count(&loop->counters.streams_open, 1);
     return stream;
 }
@@ -226,6 +230,9 @@ void msi_stream_credit(msgsrv_stream *stream, uint32_t items, uint32_t bytes)
 {
     stream->send.items = saturated(stream->send.items, items);
     stream->send.bytes = saturated(stream->send.bytes, bytes);
+    if (stream->wakes_on_ack && items && stream->granted < stream->sent)
+        msgsrv_stream_wake(stream);
+    stream->granted += items;
     if (stream->waits != MSI_WAITS_CREDIT || stream->send.items <= 0 || stream->send.bytes <= 0 || !stream->outlet)
         return;
     stream->waits = MSI_WAITS_NOT;
@@ -239,13 +246,9 @@ void msi_stream_credit(msgsrv_stream *stream, uint32_t items, uint32_t bytes)
 
 /* Receiving. */
 
-/* Gives credit back when half the window is owed: seldom enough, and before the peer has to stop. */
-void msi_stream_give_credit(msgsrv_stream *stream, uint32_t items, uint64_t bytes)
+static void grant(msgsrv_stream *stream)
 {
-    stream->owed_items += items;
-    stream->owed_bytes += bytes;
-    bool due = stream->owed_items * 2ull >= stream->window_items || stream->owed_bytes * 2 >= stream->window_bytes;
-    if (!due || stream->over || stream->peer_done || !stream->outlet || !msi_conn_open(stream->outlet->conn))
+    if (stream->over || stream->peer_done || !stream->outlet || !msi_conn_open(stream->outlet->conn))
         return;
     uint32_t more = stream->owed_bytes > CREDIT_MAX ? CREDIT_MAX : (uint32_t)stream->owed_bytes;
     uint32_t owed = stream->owed_items;
@@ -254,6 +257,24 @@ void msi_stream_give_credit(msgsrv_stream *stream, uint32_t items, uint64_t byte
     stream->owed_items = 0;
     stream->owed_bytes -= more;
     stream->outlet->protocol->credit(stream, owed, more);
+}
+
+static void on_credit_task(msi_task *task)
+{
+    msgsrv_stream *stream = MSI_CONTAINER(task, msgsrv_stream, credit_task);
+    if (stream->owed_items || stream->owed_bytes)
+        grant(stream);
+}
+
+/* Gives credit back when half the window is owed: seldom enough, and before the peer has to stop. An eager stream does it once a wake-up. */
+void msi_stream_give_credit(msgsrv_stream *stream, uint32_t items, uint64_t bytes)
+{
+    stream->owed_items += items;
+    stream->owed_bytes += bytes;
+    if (stream->owed_items * 2ull >= stream->window_items || stream->owed_bytes * 2 >= stream->window_bytes)
+        grant(stream);
+    else if (stream->eager && !stream->over && items)
+        msi_loop_before_leave(stream->loop, &stream->credit_task);
 }
 
 static msgsrv_status decode(msgsrv_stream *stream, msi_view body, void *message, msgsrv_error *error)
@@ -464,6 +485,7 @@ void msi_stream_over(msgsrv_stream *stream, bool keep_inbox)
     msi_stream_detach(stream);
     stream->waits = MSI_WAITS_NOT;
     msi_loop_undefer(stream->loop, &stream->task);
+    msi_loop_undefer(stream->loop, &stream->credit_task);
     if (stream->has_timer)
         event_del(&stream->timer);
     stream->has_timer = false;
@@ -471,13 +493,22 @@ void msi_stream_over(msgsrv_stream *stream, bool keep_inbox)
 
 /* Waking. */
 
-static void on_woken(msi_post *post, msi_loop *loop)
+static void tell_woken(msgsrv_stream *stream)
 {
-    (void)loop;
-    msgsrv_stream *stream = MSI_CONTAINER(post, msgsrv_stream, wake_post);
     atomic_store(&stream->wake_posted, false);
     msi_stream_tell(stream, MSGSRV_STREAM_WOKEN, NULL, NULL);
     msgsrv_stream_unref(stream);
+}
+
+static void on_wake_post(msi_post *post, msi_loop *loop)
+{
+    (void)loop;
+    tell_woken(MSI_CONTAINER(post, msgsrv_stream, wake_post));
+}
+
+static void on_wake_task(msi_task *task)
+{
+    tell_woken(MSI_CONTAINER(task, msgsrv_stream, wake_task));
 }
 
 void msgsrv_stream_wake(msgsrv_stream *stream)
@@ -485,6 +516,9 @@ void msgsrv_stream_wake(msgsrv_stream *stream)
     if (!stream || atomic_exchange(&stream->wake_posted, true))
         return;
     (void)msgsrv_stream_ref(stream);
-    if (!msi_mailbox_post(stream->mailbox, &stream->wake_post))
+    /* On the loop's own thread it needs no system call, and comes before what is sent now goes out. */
+    if (msi_loop_current == stream->loop)
+        msi_loop_before_leave(stream->loop, &stream->wake_task);
+    else if (!msi_mailbox_post(stream->mailbox, &stream->wake_post))
         msgsrv_stream_unref(stream); /* the loop is gone, and the stream over */
 }

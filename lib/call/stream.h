@@ -102,13 +102,16 @@ struct msgsrv_stream {
     TAILQ_ENTRY(msgsrv_stream) in_line;
     msi_outlet_share share;
     msi_stream_waits waits;
-    msi_task task; /* goes on handing over; tells BEGIN; tells CLOSED */
-    msi_post wake_post;
+    msi_task task;        /* goes on handing over; tells BEGIN; tells CLOSED */
+    msi_post wake_post;   /* from other threads */
+    msi_task wake_task;   /* and from the loop's own */
+    msi_task credit_task; /* of an eager stream */
     atomic_bool wake_posted;
     struct event timer;
     uint64_t timer_due;
     uint64_t received; /* messages, in all */
     uint64_t sent;
+    uint64_t granted;  /* messages that the peer has given credit for, beside what it began with */
     unsigned busy;     /* events that are being told */
     unsigned holds;    /* see msi_stream_hold() */
     bool owned;        /* the owner's reference ends with msi_stream_drop() */
@@ -118,9 +121,11 @@ struct msgsrv_stream {
     bool begun;   /* BEGIN was told */
     bool handles; /* a message is being told, and not kept */
     bool paused;
-    bool sync;      /* nobody is told: messages wait for msgsrv_stream_read() */
-    bool finished;  /* this end sends no more */
-    bool peer_done; /* the peer sends no more */
+    bool eager;        /* credit is given back at the end of each bracket */
+    bool wakes_on_ack; /* WOKEN, when the peer gives credit back */
+    bool sync;         /* nobody is told: messages wait for msgsrv_stream_read() */
+    bool finished;     /* this end sends no more */
+    bool peer_done;    /* the peer sends no more */
     bool peer_done_told;
     bool draining_told; /* at the server */
     bool over;          /* the call has ended */

@@ -172,6 +172,17 @@ void msgsrv_stream_consumed(msgsrv_stream *stream, uint32_t items, uint32_t byte
     msi_stream_leave(stream, &bracket);
 }
 
+uint64_t msgsrv_stream_acknowledged(const msgsrv_stream *stream)
+{
+    return stream->granted < stream->sent ? stream->granted : stream->sent;
+}
+
+void msgsrv_stream_wake_on_acknowledged(msgsrv_stream *stream)
+{
+    if (stream && msi_loop_current == stream->loop)
+        stream->wakes_on_ack = true;
+}
+
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;

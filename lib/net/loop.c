@@ -61,14 +61,39 @@ msi_loop *msi_loop_enter(msi_loop *loop)
     return before;
 }
 
+/* What waits for the end of the bracket: each once, or put off. */
+static void run_leaving(msi_loop *loop, bool put_off)
+{
+    msi_task *task;
+    loop->runs_leaving = true;
+    while ((task = TAILQ_FIRST(&loop->leaving)) != NULL) {
+        msi_loop_undefer(loop, task);
+        if (put_off)
+            msi_loop_defer(loop, task);
+        else
+            task->run(task);
+    }
+    loop->runs_leaving = false;
+}
+
+static void end_bracket(msi_loop *loop)
+{
+    bool quiet = loop->quiet || loop->in_api;
+    loop->quiet = false;
+    do {
+        if (loop->before_leave)
+            loop->before_leave(loop);
+        run_leaving(loop, quiet);
+        quiet = true;
+        msi_conns_turn(loop);
+    } while (loop->work_left);
+    run_leaving(loop, true); /* what the turn has queued */
+}
+
 void msi_loop_leave(msi_loop *loop, msi_loop *before)
 {
     if (loop->depth == 1) {
-        do {
-            if (loop->before_leave)
-                loop->before_leave(loop);
-            msi_conns_turn(loop);
-        } while (loop->work_left);
+        end_bracket(loop);
         if (!loop->tick_active && !TAILQ_EMPTY(&loop->conns))
             start_tick(loop);
     }
@@ -76,6 +101,12 @@ void msi_loop_leave(msi_loop *loop, msi_loop *before)
     msi_loop_current = before;
     if (loop->depth == 0 && loop->on_leave)
         loop->on_leave(loop);
+}
+
+void msi_loop_leave_quietly(msi_loop *loop, msi_loop *before)
+{
+    loop->quiet = loop->depth == 1;
+    msi_loop_leave(loop, before);
 }
 
 void msi_loop_want_turn(msi_loop *loop)
@@ -113,11 +144,25 @@ void msi_loop_defer(msi_loop *loop, msi_task *task)
     TAILQ_INSERT_TAIL(&loop->tasks, task, next);
 }
 
-void msi_loop_undefer(msi_loop *loop, msi_task *task)
+void msi_loop_before_leave(msi_loop *loop, msi_task *task)
 {
     if (task->queued)
+        return;
+    if (loop->runs_leaving || loop->depth == 0) {
+        msi_loop_defer(loop, task);
+        return;
+    }
+    task->queued = task->at_leave = true;
+    TAILQ_INSERT_TAIL(&loop->leaving, task, next);
+}
+
+void msi_loop_undefer(msi_loop *loop, msi_task *task)
+{
+    if (task->queued && task->at_leave)
+        TAILQ_REMOVE(&loop->leaving, task, next);
+    else if (task->queued)
         TAILQ_REMOVE(&loop->tasks, task, next);
-    task->queued = false;
+    task->queued = task->at_leave = false;
 }
 
 static bool run_task(msi_loop *loop)
@@ -250,6 +295,7 @@ msgsrv_status msi_loop_init(msi_loop *loop, struct event_base *base, msi_log log
     TAILQ_INIT(&loop->dirty);
     TAILQ_INIT(&loop->conns);
     TAILQ_INIT(&loop->tasks);
+    TAILQ_INIT(&loop->leaving);
     if (!base)
         loop->base = make_base();
     loop->mailbox = loop->base ? msi_mailbox_new() : NULL;
@@ -263,6 +309,7 @@ msgsrv_status msi_loop_init(msi_loop *loop, struct event_base *base, msi_log log
 void msi_loop_release(msi_loop *loop)
 {
     msi_post *posts;
+    msi_loop_run_tasks(loop);
     while ((posts = msi_mailbox_close(loop->mailbox)) != NULL)
         run_list(loop, posts);
     release_base(loop);

@@ -19,11 +19,15 @@
 
 struct msi_conn;
 
-/* Work for the loop's next turn, embedded in what it is about. Tasks that are queued meanwhile wait for the turn after. */
+/*
+ * Work for later, embedded in what it is about: for the loop's next turn (tasks that are queued meanwhile wait for the turn after), or for the end
+ * of the outermost bracket, before its output goes out.
+ */
 typedef struct msi_task {
     TAILQ_ENTRY(msi_task) next;
     void (*run)(struct msi_task *task); /* in a bracket; the task may be gone afterwards */
     bool queued;
+    bool at_leave; /* in `leaving`, not in `tasks` */
 } msi_task;
 
 typedef struct msi_loop {
@@ -43,6 +47,9 @@ typedef struct msi_loop {
     struct event *tick_event; /* measures how late the loop is */
     struct event *task_event; /* there are tasks */
     TAILQ_HEAD(msi_task_list, msi_task) tasks;
+    struct msi_task_list leaving; /* for the end of the outermost bracket */
+    bool runs_leaving;            /* they are being run: more of them wait for the next turn */
+    bool quiet;                   /* the bracket is a function of the program's: nothing is told when it is left */
     uint64_t tick_due;
     uint64_t now;      /* of this bracket; 0: not looked at yet */
     uint8_t *recv_buf; /* MSI_RECV_SIZE behind room for MSI_STASH_SMALL; made by the first read */
@@ -79,7 +86,16 @@ msi_loop *msi_loop_enter(msi_loop *loop);
 /* Closes it. When it was the outermost, the loop may be gone afterwards. */
 void msi_loop_leave(msi_loop *loop, msi_loop *before);
 
-/* Has a task run in the loop's next turn; one that is queued already stays where it is. And takes one back. */
+/* The same of a bracket that a function called by the program has opened: what waits for its end runs in the loop's next turn. */
+void msi_loop_leave_quietly(msi_loop *loop, msi_loop *before);
+
+/*
+ * Has a task run before the outermost bracket is left: in one, on the loop's thread. What such tasks queue meanwhile runs in the next turn, so that
+ * two which wake each other do not keep the loop. One that is queued already stays where it is.
+ */
+void msi_loop_before_leave(msi_loop *loop, msi_task *task);
+
+/* Has a task run in the loop's next turn; one that is queued already stays where it is. And takes one back, of either kind. */
 void msi_loop_defer(msi_loop *loop, msi_task *task);
 void msi_loop_undefer(msi_loop *loop, msi_task *task);
 

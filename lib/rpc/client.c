@@ -8,9 +8,9 @@
 
 #include "base/error.h"
 #include "base/limits.h"
+#include "base/option.h"
 #include "base/thread.h"
 #include "rpc/client_internal.h"
-#include "rpc/option.h"
 
 #define FIRST_SIZE (offsetof(msgsrv_client_options, log_level) + sizeof(msgsrv_log_level))
 
@@ -215,7 +215,7 @@ msi_loop *msi_client_api_enter(msgsrv_client *client)
 void msi_client_api_leave(msgsrv_client *client, msi_loop *before)
 {
     /* in_api covers the leaving too: callbacks wait for the loop. */
-    msi_loop_leave(&client->loop, before);
+    msi_loop_leave_quietly(&client->loop, before);
     client->in_api--;
 }
 

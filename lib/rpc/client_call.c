@@ -10,9 +10,9 @@
 #include "base/container.h"
 #include "base/error.h"
 #include "base/limits.h"
+#include "base/option.h"
 #include "rpc/client_internal.h"
 #include "rpc/methods.h"
-#include "rpc/option.h"
 
 #define CALL_OPTIONS_FIRST_SIZE (offsetof(msgsrv_call_options, trailer) + sizeof(void *))
 #define ITEMS_MOST 1000000u
@@ -328,6 +328,7 @@ static msgsrv_status set_window(msi_client_entry *entry, const msgsrv_call_optio
         return msi_error_memory(error);
     entry->call.credit = credit;
     msgsrv_stream *stream = entry->call.stream;
+    stream->eager = options->eager_credit;
     stream->window_items = credit.items ? credit.items : MSI_STREAM_ITEMS;
     stream->window_bytes = credit.bytes ? credit.bytes : MSI_STREAM_BYTES;
     stream->receive.items = stream->window_items;

@@ -225,9 +225,13 @@ static msgsrv_status check_open(msgsrv_client *client, const msgsrv_method *meth
         return msi_error(error, MSGSRV_INVALID_ARGUMENT, "client or method is NULL");
     if (method->kind == MSGSRV_UNARY)
         return msi_error(error, MSGSRV_INVALID_ARGUMENT, "%s is unary: it is called, not opened", method->path);
-    if (closure_size > MSGSRV_STREAM_CLOSURE_SIZE || (closure_size && !closure))
-        return msi_error(error, MSGSRV_INVALID_ARGUMENT, "the closure is NULL or over %u bytes",
-                         MSGSRV_STREAM_CLOSURE_SIZE);
+    if (closure_size && !closure) /* what a generated function gives without events */
+        return msi_error(
+            error, MSGSRV_INVALID_ARGUMENT,
+            "the events, which are the closure of msgsrv_stream_open(), are NULL; without events a stream is "
+            "started synchronously");
+    if (closure_size > MSGSRV_STREAM_CLOSURE_SIZE)
+        return msi_error(error, MSGSRV_INVALID_ARGUMENT, "the closure is over %u bytes", MSGSRV_STREAM_CLOSURE_SIZE);
     if (events && stream && client->kind == MSI_CLIENT_THREAD)
         return msi_error(
             error, MSGSRV_INVALID_ARGUMENT,

@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 #include "base/limits.h"
-#include "rpc/option.h"
+#include "base/option.h"
 #include "rpc/server_internal.h"
 
 static msgsrv_status check(msgsrv_server_options *o, msgsrv_error *error)

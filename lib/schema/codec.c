@@ -14,7 +14,8 @@ const msgsrv_message_type msgsrv_raw_type = {.name = "bytes",
                                              .struct_size = sizeof(msgsrv_bytes),
                                              .fields = NULL,
                                              .field_count = 0,
-                                             .has_strings = 0};
+                                             .has_strings = 0,
+                                             .file = NULL};
 
 void msi_release(const msgsrv_message_type *type, const msi_type_traits *traits, void *message)
 {

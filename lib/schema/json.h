@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the files of the JSON mapping share: json_out.c and json_in.c are the two directions, json_known.c the well-known types whose JSON is a
- * single text, json_text.c numbers, base64 and escapes. Nothing here keeps state between calls.
+ * What the files of the JSON mapping share: json_out.c and json_in.c are the two directions, json_field.c the fields of an encoding, json_known.c
+ * the well-known types whose JSON is a single text, json_text.c numbers, base64 and escapes. Nothing here keeps state between calls.
  */
 #ifndef MSI_SCHEMA_JSON_H
 #define MSI_SCHEMA_JSON_H
@@ -10,6 +10,7 @@
 
 #include "base/buf.h"
 #include "schema/descriptor.h"
+#include "wire/varint.h"
 
 /* Checked options. */
 typedef struct msi_json_limits {
@@ -19,6 +20,11 @@ typedef struct msi_json_limits {
 } msi_json_limits;
 
 msgsrv_status msi_json_options(const msgsrv_json_options *given, msi_json_limits *limits, msgsrv_error *error);
+
+/* As msi_wire_field_get(), but a group is a field of the type MSI_WIRE_GROUP, without a value. `depth` is how deep groups may be nested: NULL
+ * and `too_deep` is set beyond it, else untouched. */
+const uint8_t *msi_json_field_get(const uint8_t *at, const uint8_t *end, unsigned depth, msi_wire_field *field,
+                                  bool *too_deep);
 
 /* The well-known types that have a JSON of their own. */
 typedef enum msi_known {

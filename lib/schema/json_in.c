@@ -156,8 +156,8 @@ static bool integral(double value, whole *to)
     return (double)to->magnitude == magnitude;
 }
 
-/* "-12", or a form of a real that is whole: "1.0", "1e3". */
-static bool integer_text(const char *text, size_t size, whole *to)
+/* "-12". */
+static bool digits(const char *text, size_t size, whole *to)
 {
     bool negative = size && *text == '-';
     size_t i = negative;
@@ -168,11 +168,16 @@ static bool integer_text(const char *text, size_t size, whole *to)
             __builtin_add_overflow(value, (uint64_t)(text[i] - '0'), &value))
             plain = false;
     }
-    if (plain) {
-        *to = (whole){negative, value};
-        return true;
-    }
+    *to = (whole){negative, value};
+    return plain;
+}
+
+/* "-12", or a form of a real that is whole: "1.0", "1e3". */
+static bool integer_text(const char *text, size_t size, whole *to)
+{
     double real;
+    if (digits(text, size, to))
+        return true;
     return msi_json_read_double(text, size, &real) && integral(real, to);
 }
 
@@ -253,12 +258,13 @@ static bool enum_of(reader *in, const msi_field_desc *field, const json_t *value
             return true;
         }
     }
-    whole given;
-    if (integer_of(in, value, &given) && fits(&given, INT32_MAX, (uint64_t)INT32_MAX + 1)) {
+    whole given; /* a text must be that of an integer: else it is a name that is unknown */
+    bool number = name ? digits(name, json_string_length(value), &given) : integer_of(in, value, &given);
+    if (number && fits(&given, INT32_MAX, (uint64_t)INT32_MAX + 1)) {
         *to = (int64_t)(given.negative ? 0 - given.magnitude : given.magnitude);
         return true;
     }
-    if (name && in->limits->options.ignore_unknown) {
+    if (name && !number && in->limits->options.ignore_unknown) {
         *skip = true;
         return true;
     }
@@ -476,7 +482,9 @@ static json_t *key_value(const msi_field_desc *field, const char *key, size_t si
     return json_stringn(key, size);
 }
 
-static bool put_entry(reader *in, const msi_message_desc *entry, const char *key, size_t size, const json_t *value)
+/* `dropped`: the value is one to be ignored, and so is the entry. */
+static bool put_entry(reader *in, const msi_message_desc *entry, const char *key, size_t size, const json_t *value,
+                      bool *dropped)
 {
     const msi_field_desc *key_field = msi_message_field(entry, 1);
     const msi_field_desc *value_field = msi_message_field(entry, 2);
@@ -487,7 +495,10 @@ static bool put_entry(reader *in, const msi_message_desc *entry, const char *key
     json_decref(key_json);
     if (ok && json_is_null(value) && !takes_null(in, value_field))
         return mismatch(in, value, "a value of a map");
-    return ok && put_single(in, value_field, value, true);
+    size_t before = in->out.len;
+    ok = ok && put_single(in, value_field, value, true);
+    *dropped = in->out.len == before;
+    return ok;
 }
 
 static bool put_map(reader *in, const msi_field_desc *field, const msi_message_desc *entry, const json_t *object)
@@ -498,12 +509,16 @@ static bool put_map(reader *in, const msi_field_desc *field, const msi_message_d
          at = json_object_iter_next((json_t *)(uintptr_t)object, at)) {
         const char *key = json_object_iter_key(at);
         size_t before = enter(in, key, 0);
+        size_t whole_start = in->out.len;
         if (!put_tag(in, field->number, MSI_WIRE_BYTES))
             return false;
         size_t start = in->out.len;
-        if (!put_entry(in, entry, key, json_object_iter_key_len(at), json_object_iter_value(at)) ||
+        bool dropped = false;
+        if (!put_entry(in, entry, key, json_object_iter_key_len(at), json_object_iter_value(at), &dropped) ||
             !close_length(in, start))
             return false;
+        if (dropped)
+            in->out.len = whole_start;
         leave(in, before);
     }
     return true;
@@ -566,8 +581,11 @@ static bool put_unknown(reader *in, const json_t *value)
     const uint8_t *at = (const uint8_t *)read.text;
     const uint8_t *end = ok ? at + read.size : at;
     msi_wire_field field;
+    bool too_deep = false;
     while (ok && at && at < end)
-        at = msi_wire_field_get(at, end, &field);
+        at = msi_json_field_get(at, end, in->limits->max_depth - in->depth, &field, &too_deep);
+    if (too_deep)
+        ok = fail(in, MSGSRV_RESOURCE_EXHAUSTED, "nested too deeply");
     ok = ok && (at || mismatch(in, value, "the bytes of fields")) &&
          (msi_buf_append(&in->out, read.text, read.size) || no_memory(in));
     msi_buf_release(&read.bytes);

@@ -143,9 +143,11 @@ static bool put_enum(writer *to, const msi_field_desc *field, int32_t number)
     const msi_enum_desc *type = msi_schema_enum(to->schema, field->type_name);
     if (!type)
         return fail(to, MSGSRV_NOT_FOUND, field->type_name, "the schema has no such enum");
+    if (to->limits->options.enum_numbers)
+        return put_number(to, number);
     if (strcmp(type->full_name, "google.protobuf.NullValue") == 0)
         return put(to, "null");
-    const char *name = to->limits->options.enum_numbers ? NULL : msi_enum_name(type, number);
+    const char *name = msi_enum_name(type, number);
     return name ? put_text(to, name, strlen(name)) : put_number(to, number);
 }
 
@@ -237,6 +239,17 @@ static uint32_t wire_type(const msi_field_desc *field)
 
 /* Finding a message's fields. */
 
+/* The next field of a message of the type. */
+static bool next_field(writer *to, const msi_message_desc *message, const uint8_t **at, const uint8_t *end,
+                       msi_wire_field *field)
+{
+    bool too_deep = false;
+    *at = msi_json_field_get(*at, end, to->limits->max_depth - to->depth, field, &too_deep);
+    if (too_deep)
+        return fail(to, MSGSRV_RESOURCE_EXHAUSTED, message->full_name, "nested too deeply");
+    return *at || fail(to, MSGSRV_INVALID_ARGUMENT, message->full_name, "does not decode");
+}
+
 typedef struct fields {
     found *list;
     size_t count;
@@ -281,10 +294,11 @@ static bool find_fields(writer *to, const msi_message_desc *message, msi_view da
     while (at < end) {
         const uint8_t *start = at;
         msi_wire_field value = {0};
-        at = msi_wire_field_get(at, end, &value);
-        if (!at)
-            return fail(to, MSGSRV_INVALID_ARGUMENT, message->full_name, "does not decode");
+        if (!next_field(to, message, &at, end, &value))
+            return false;
         const msi_field_desc *field = msi_message_field(message, value.number);
+        if (field && field->type == MSI_TYPE_GROUP && value.type == MSI_WIRE_GROUP)
+            return fail(to, MSGSRV_UNIMPLEMENTED, field->name, "groups are not supported");
         bool known = field && field->type != MSI_TYPE_GROUP;
         if (known && value.type == wire_type(field)) {
             if (!add(to, all, field, &value))
@@ -438,9 +452,8 @@ static bool read_entry(writer *to, const msi_message_desc *type, msi_view data, 
     into->value = (msi_wire_field){.bytes = {(const uint8_t *)"", 0}};
     while (at < end) {
         msi_wire_field field = {0};
-        at = msi_wire_field_get(at, end, &field);
-        if (!at)
-            return fail(to, MSGSRV_INVALID_ARGUMENT, type->full_name, "does not decode");
+        if (!next_field(to, type, &at, end, &field))
+            return false;
         if (field.number == 1 && field.type == wire_type(key_field))
             key = field;
         else if (field.number == 2 && field.type == wire_type(value_field) && !set_value(to, value_field, &field, into))
@@ -568,9 +581,8 @@ static bool read_numbers(writer *to, const msi_message_desc *message, msi_view d
     *which = 0;
     while (at < end) {
         msi_wire_field value = {0};
-        at = msi_wire_field_get(at, end, &value);
-        if (!at)
-            return fail(to, MSGSRV_INVALID_ARGUMENT, message->full_name, "does not decode");
+        if (!next_field(to, message, &at, end, &value))
+            return false;
         const msi_field_desc *field = value.number < 7 ? msi_message_field(message, value.number) : NULL;
         if (field && value.type == wire_type(field)) {
             values[value.number] = value;
@@ -603,9 +615,8 @@ static bool put_mask(writer *to, const msi_message_desc *message, msi_view data)
     bool ok = true;
     while (ok && at < end) {
         msi_wire_field value = {0};
-        at = msi_wire_field_get(at, end, &value);
-        if (!at) {
-            ok = fail(to, MSGSRV_INVALID_ARGUMENT, message->full_name, "does not decode");
+        if (!next_field(to, message, &at, end, &value)) {
+            ok = false;
             break;
         }
         if (value.number != 1 || value.type != MSI_WIRE_BYTES)
@@ -633,11 +644,12 @@ static bool put_mask(writer *to, const msi_message_desc *message, msi_view data)
     return ok;
 }
 
-/* google.protobuf.Value: one of its six kinds, which are a oneof; null and what is not a finite number are not as elsewhere. */
+/* google.protobuf.Value: one of its six kinds, which are a oneof; null and what is not a finite number are not as elsewhere. Without a kind it is
+ * null, too, as Google's Python has it: struct.proto calls that an error, but a whole message would be lost for it. */
 static bool put_kind(writer *to, const msi_message_desc *message, const found *list, size_t count)
 {
-    const msi_field_desc *field = list[count - 1].field;
-    if (field->number == 1)
+    const msi_field_desc *field = count ? list[count - 1].field : NULL;
+    if (!field || field->number == 1)
         return put(to, "null");
     if (field->number == 2) {
         double number;
@@ -654,12 +666,10 @@ static bool put_any_value(writer *to, const msi_message_desc *message, msi_view 
     bool ok = find_fields(to, message, data, &all);
     if (ok)
         keep_last_of_oneofs(&all);
-    if (ok && all.count == 0)
-        ok = fail(to, MSGSRV_INVALID_ARGUMENT, message->full_name, "no kind of value is set");
-    size_t count = 1; /* of the kind that came last */
+    size_t count = 0; /* of the kind that came last */
     while (ok && count < all.count && all.list[all.count - 1 - count].field == all.list[all.count - 1].field)
         count++;
-    ok = ok && put_kind(to, message, &all.list[all.count - count], count);
+    ok = ok && put_kind(to, message, count ? &all.list[all.count - count] : NULL, count);
     free(all.list);
     msi_buf_release(&all.unknown);
     return ok;

@@ -8,7 +8,14 @@
 #include <stdint.h>
 
 /* Wire types of protobuf's encoding. */
-enum { MSI_WIRE_VARINT = 0, MSI_WIRE_FIXED64 = 1, MSI_WIRE_BYTES = 2, MSI_WIRE_FIXED32 = 5 };
+enum {
+    MSI_WIRE_VARINT = 0,
+    MSI_WIRE_FIXED64 = 1,
+    MSI_WIRE_BYTES = 2,
+    MSI_WIRE_GROUP = 3,
+    MSI_WIRE_GROUP_END = 4,
+    MSI_WIRE_FIXED32 = 5
+};
 
 /* A view of bytes that belong to somebody else. */
 typedef struct msi_view {

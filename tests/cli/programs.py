@@ -54,6 +54,15 @@ def run(*command, stdin=b"", env=None, **more):
     return Result(done.returncode, out.decode("utf-8", "surrogateescape"), done.stderr.decode())
 
 
+@contextlib.contextmanager
+def broken_pipe():
+    """The end to write to of a pipe that nobody reads."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as broken:
+        yield broken
+
+
 def client(url, *arguments, **more):
     """Runs msgsrv-client against a server, or with url None without naming one."""
     return run(CLIENT, *(["--server", url] if url else []), *arguments, **more)

@@ -10,7 +10,7 @@ import subprocess
 import unittest
 
 from native import end, head, item, native_server
-from programs import CLIENT, ENVIRONMENT, GUARD, TestCase, client, conversation, field, run, server
+from programs import CLIENT, ENVIRONMENT, GUARD, TestCase, broken_pipe, client, conversation, field, run, server
 
 IO = 74
 
@@ -142,7 +142,7 @@ class Calls(TestCase):
     def test_a_wrong_line_ends_the_stream(self):
         for method in ("Chat", "Sum"):
             result = self.call(method, "-", stdin=b'{}\n\n{"frob": 1}\n{}\n')
-            self.assertEqual(result.status, 3)
+            self.assertEqual((result.status, result.out), (3, "{}\n" if method == "Chat" else ""))
             self.assertRegex(result.err, rf"\Amsgsrv-client: {method}: INVALID_ARGUMENT: line 3: .*frob.*\n\Z")
         with conversation(self.url, "call", "Chat", "-") as talk:
             talk.write('{"text": "good"}\n')
@@ -151,6 +151,20 @@ class Calls(TestCase):
             result = talk.end_without_closing()
             self.assertEqual((result.status, result.out), (3, ""))
             self.assertRegex(result.err, r"\Amsgsrv-client: Chat: INVALID_ARGUMENT: line 2: .+\n\Z")
+
+    def test_what_came_before_a_wrong_line_is_answered(self):
+        many = "".join(f'{{"text":"{number}"}}\n' for number in range(3000))
+        result = self.call("Chat", "-", stdin=(many + "{]\n" + '{"text": "behind"}\n').encode())
+        self.assertEqual((result.status, result.out), (3, many))
+        # A stream of requests that has one response is not taken for whole: it is cancelled.
+        self.assertEqual(self.call("Sum", "-", stdin=b'{"value": 5}\n{]\n').out, "")
+
+    def test_an_error_names_one_line(self):
+        for text, said in (("{]", "not JSON: string or '}' expected near ']' (column 2)"), ('{"text": 5}', "EchoMessage.text: 5 is not a string"),
+                           ('{"text": "(line 1, column 1)" 5}', "not JSON: '}' expected near '5' (column 31)"),
+                           ('{"text": {"(line 1, ": 1}}', 'EchoMessage.text: {"(line 1, ":1} is not a string')):
+            self.check(self.call("Chat", "-", stdin=b"\n\n" + text.encode() + b"\n"), 3,
+                       err=f"msgsrv-client: Chat: INVALID_ARGUMENT: line 3: {said}\n")
 
     def test_interrupted_while_it_waits_for_input(self):
         for method in ("Chat", "Sum"):
@@ -184,11 +198,15 @@ class Calls(TestCase):
             for method, body in (("Add", '{"a": 1}'), ("Count", '{"last": 2147483647}'), ("Chat", "{}")):
                 self.check(self.call(method, body, stdout=full), IO,
                            err="msgsrv-client: standard output: No space left on device\n")
-        reading, writing = os.pipe()
-        os.close(reading)
-        with os.fdopen(writing, "wb") as broken:
-            self.check(self.call("Count", '{"last": 2147483647, "interval_ms": 1}', stdout=broken), IO,
-                       err="msgsrv-client: standard output: Broken pipe\n")
+
+    def test_nobody_reads_on(self):
+        count = ("Count", '{"last": 2147483647, "interval_ms": 1}')
+        with broken_pipe() as broken:
+            self.check(self.call(*count, stdout=broken), -signal.SIGPIPE)
+            self.check(self.call("Echo", "-", stdin=json.dumps({"text": "x" * 100000}).encode(), stdout=broken), -signal.SIGPIPE)
+            self.check(self.call(*count, stdout=broken, restore_signals=False), IO, err="msgsrv-client: standard output: Broken pipe\n")
+        self.check(run("/bin/sh", "-c", '{ "$0" --server "$1" call "$2" "$3"; echo $? >&2; } | head -n 1', CLIENT, self.url, *count),
+                   0, '{}\n', "141\n")
 
 
 class Drains(TestCase):

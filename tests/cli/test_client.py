@@ -3,11 +3,11 @@
 msgsrv-client: its commands, and every error with its exact text and exit status.
 """
 import json
-import os
 import re
+import signal
 import unittest
 
-from programs import CLIENT, NOT_UTF8, VERSION, TestCase, client, peer, read_all, refusing_url, run, server
+from programs import CLIENT, NOT_UTF8, VERSION, TestCase, broken_pipe, client, peer, read_all, refusing_url, run, server
 
 USAGE = 64
 IO = 74
@@ -112,10 +112,10 @@ class Calls(TestCase):
         with open("/dev/full", "wb") as full:
             result = self.call("add", "1", "2", stdout=full)
         self.check(result, IO, err="msgsrv-client: standard output: No space left on device\n")
-        reading, writing = os.pipe()
-        os.close(reading)
-        with os.fdopen(writing, "wb") as broken:
-            result = self.call("ping", stdout=broken)
+        with broken_pipe() as broken: # as filters do: by the signal, unless whoever started it ignores that
+            for command in (("ping",), ("add", "1", "2"), ("health",), ("list",), ("stats", "--watch"), ("--help",)):
+                self.check(self.call(*command, stdout=broken), -signal.SIGPIPE)
+            result = self.call("ping", stdout=broken, restore_signals=False)
         self.check(result, IO, err="msgsrv-client: standard output: Broken pipe\n")
         result = run("/bin/sh", "-c", '"$0" --server "$1" add 1 2 >&-', CLIENT, self.url)
         self.check(result, IO, err="msgsrv-client: standard output: Bad file descriptor\n")

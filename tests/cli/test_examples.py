@@ -4,6 +4,7 @@ The examples, run as the README says, and the standalone one built against an in
 """
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -88,14 +89,70 @@ class Clients(TestCase):
 
 
 @contextlib.contextmanager
-def tail(url, *files):
-    """The tail client while it runs."""
-    with subprocess.Popen([example("tail-client"), url, *files], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+def reading(name, *arguments):
+    """An example while it runs, which prints what it gets."""
+    with subprocess.Popen([example(name), *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                           text=True) as process:
         try:
             yield process
         finally:
             process.kill()
+
+
+def tail(url, *files):
+    """The tail client while it runs."""
+    return reading("tail-client", url, *files)
+
+
+class Bus(TestCase):
+    def test_in_one_process(self):
+        self.check(run(example("bus")), 0, "sensors.kitchen.temperature: 21.5\nsensors.cellar.temperature: 9.0\n")
+
+    def test_sensors(self):
+        with server() as program, reading("sensor-subscriber", program.url, "5") as some, \
+                reading("sensor-subscriber", program.url) as all_of_them:
+            for process in (some, all_of_them):
+                self.assertEqual(process.stdout.readline(), "listening\n")
+            self.check(run(example("sensor-publisher"), program.url, "12"), 0, "published 12\n")
+            lines = [f"sensors.kitchen.temperature: {20 + 0.5 * (i % 10)}\n" for i in range(12)]
+            for line in lines[:5]:
+                self.assertEqual(some.stdout.readline(), line)
+            self.assertEqual((some.wait(), some.stdout.read(), some.stderr.read()), (0, "", ""))
+            for line in lines:
+                self.assertEqual(all_of_them.stdout.readline(), line)
+
+    def test_sensors_tell_a_server_that_began_anew(self):
+        address = f"unix:@msgsrv-example-{os.getpid()}"
+        with server(listen=(address,)) as program, reading("sensor-subscriber", program.url) as process:
+            self.assertEqual(process.stdout.readline(), "listening\n")
+            self.check(run(example("sensor-publisher"), program.url, "1"), 0, "published 1\n")
+            self.assertEqual(process.stdout.readline(), "sensors.kitchen.temperature: 20.0\n")
+            program.kill()
+            with server(listen=(address,)):
+                said = {process.stdout.readline(), process.stdout.readline()}
+                self.assertIn("listening\n", said)
+                self.assertTrue(any(line.startswith("missing here: ") for line in said), said)
+
+    def test_work_queue(self):
+        with server() as program:
+            result = run(example("work-queue"), program.url)
+        self.assertEqual((result.status, result.err), (0, ""), result)
+        lines = result.out.splitlines()
+        self.assertEqual(lines[-1], "9 jobs, all done")
+        crashes = [re.fullmatch(r"job (\d): worker 2 crashes", line) for line in lines]
+        crashed = [match.group(1) for match in crashes if match]
+        self.assertEqual(len(crashed), 1, result)
+        done = sorted(re.fullmatch(r"job (\d): done by (worker [13])(, again)?: 2599\d primes", line).groups()
+                      for line in lines[:-1] if "done" in line)
+        self.assertEqual([job for job, _, _ in done], [str(i) for i in range(1, 10)], result)
+        self.assertEqual([job for job, _, again in done if again], crashed, result)
+
+    def test_without_a_bus(self):
+        for name in ("sensor-publisher", "sensor-subscriber", "work-queue"):
+            result = run(example(name), "nonsense")
+            self.check_match(result, 1, "", r"INVALID_ARGUMENT: .*nonsense.*\n")
+        with refusing_url() as url:
+            self.check_match(run(example("sensor-publisher"), url), 1, "", "UNAVAILABLE: .+\n")
 
 
 class Tail(TestCase):

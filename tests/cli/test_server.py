@@ -11,7 +11,7 @@ import socket
 import stat
 import unittest
 
-from programs import SERVER, SOURCE_DIR, VERSION, TestCase, client, connect, field, read_all, run, server
+from programs import SERVER, SOURCE_DIR, VERSION, TestCase, broken_pipe, client, connect, field, read_all, run, server
 
 USAGE = 64
 IO = 74
@@ -184,6 +184,9 @@ class Listening(TestCase):
         with open("/dev/full", "wb") as full:
             result = run(SERVER, "--listen", "tcp://127.0.0.1:0", stdout=full)
         self.check(result, IO, err="msgsrv-server: standard output: No space left on device\n")
+        with broken_pipe() as broken: # a server is no filter
+            result = run(SERVER, "--listen", "tcp://127.0.0.1:0", stdout=broken)
+        self.check(result, IO, err="msgsrv-server: standard output: Broken pipe\n")
 
 
 class Ends(TestCase):

@@ -235,6 +235,8 @@ JSON = {
     "wire_maps": (WIRE, field(6, field(12, field(1, "k") + field(2, "v")) * 2 + field(11, uint(1, 1)) + field(30, field(1, "v") + field(2, uint(1, 0))))),
     "wire_value": (WIRE, field(7, field(13, field(5, field(1, field(1, "k") + field(2, field(6, field(1, uint(4, 1)))))) * 2))),
     "wire_unknown": (WIRE | 4, field(99, "x") + field(1, uint(99, 1))),
+    "wire_groups": (WIRE | 4, field(1, b"\x9b\x06\x08\x01\x9b\x06\x9c\x06\x9c\x06" + uint(3, 5)) + b"\x0b\x0c"),
+    "wire_groups_deep": (WIRE | 4, b"\x9b\x06" * 120 + b"\x9c\x06" * 120),
     "wire_choice": (WIRE, field(5, uint(3, 5) + field(17, field(1, "a")) + field(17, field(1, "b")) + uint(30, 0))),
     "text_plain": (TEXT, """{"plain": {"aInt32": 1.0, "aUint64": 18446744073709551615, "aBytes": "-_8", "aColour": "RED", "aFloat": "NaN"}}"""),
     "text_names": (TEXT | 16, """{"names": {"snake_case_name": 1, "_leading": 2, "Some other-name": 3}}"""),

@@ -16,6 +16,7 @@ static struct {
     msgsrv_stream_fn events;
     msgsrv_stream **stream;
     size_t closure_size;
+    bool without_closure;
     union {
         unsigned char bytes[MSGSRV_STREAM_CLOSURE_SIZE];
         void *aligned;
@@ -48,10 +49,11 @@ msgsrv_status msgsrv_stream_open(msgsrv_client *object, const msgsrv_method *met
     seen.options = opts;
     seen.events = events;
     ck_assert_uint_le(closure_size, MSGSRV_STREAM_CLOSURE_SIZE);
-    ck_assert_uint_eq(closure_size == 0, closure == NULL);
+    ck_assert(closure_size != 0 || closure == NULL);
     if (closure != NULL)
         memcpy(seen.closure.bytes, closure, closure_size);
     seen.closure_size = closure_size;
+    seen.without_closure = closure == NULL;
     seen.stream = out;
     if (out != NULL)
         *out = stream;
@@ -488,6 +490,20 @@ START_TEST(bidi_is_opened)
 }
 END_TEST
 
+/* The library says what is wrong: it is given the size of a closure that is not there. */
+START_TEST(events_that_are_null_are_the_librarys_to_refuse)
+{
+    ck_assert_int_eq(streams_v1_Flow_Down_open(client, &item, &options, NULL, &ctx, NULL, NULL, &error), MSGSRV_ABORTED);
+    ck_assert(seen.events != NULL && seen.without_closure && seen.closure_size > 0);
+    clear();
+    ck_assert_int_eq(streams_v1_Flow_Up_open(client, &options, NULL, &ctx, NULL, NULL, &error), MSGSRV_ABORTED);
+    ck_assert(seen.events != NULL && seen.without_closure && seen.closure_size > 0);
+    clear();
+    ck_assert_int_eq(streams_v1_Flow_Both_open(client, &options, NULL, &ctx, NULL, NULL, &error), MSGSRV_ABORTED);
+    ck_assert(seen.events != NULL && seen.without_closure && seen.closure_size > 0);
+}
+END_TEST
+
 START_TEST(synchronous_streams_have_no_events)
 {
     streams_v1_Flow_Down_client down = {NULL};
@@ -578,6 +594,7 @@ int main(void)
     tcase_add_test(tests, server_streaming_is_opened);
     tcase_add_test(tests, client_streaming_is_opened);
     tcase_add_test(tests, bidi_is_opened);
+    tcase_add_test(tests, events_that_are_null_are_the_librarys_to_refuse);
     tcase_add_test(tests, synchronous_streams_have_no_events);
     tcase_add_test(tests, servers_send);
     tcase_add_test(tests, clients_send_receive_and_close);

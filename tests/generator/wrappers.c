@@ -267,6 +267,8 @@ START_TEST(types_are_described_all_through)
     ck_assert_uint_eq(acme_store_v1_Empty_type.field_count, 0);
     ck_assert_uint_eq(acme_store_v1_Order_type.struct_size, sizeof(acme_store_v1_Order));
     ck_assert_uint_eq(plant_inventory_v2_Device_type.fields[22].number, 2000);
+    ck_assert_ptr_eq(plant_inventory_v2_Device_type.file, &inventory_proto_file);
+    ck_assert_ptr_eq(acme_store_v1_Empty_type.file, &nested_proto_file);
 }
 END_TEST
 

@@ -374,6 +374,29 @@ START_TEST(a_client_freed_in_a_message_closes_its_streams_before_it_returns)
 }
 END_TEST
 
+START_TEST(a_stream_without_its_events_is_refused)
+{
+    static const char said[] = "the events, which are the closure of msgsrv_stream_open(), are NULL; without events a "
+                               "stream is started synchronously";
+    for (int thread = 0; thread < 2; thread++) {
+        msgsrv_client *client = api_client_of("unix:@nobody-listens-here", &(msgsrv_client_options){.thread = thread});
+        messages_CountRequest request = messages_CountRequest_init_zero;
+        messages_Demo_Chat_client call = {NULL};
+        msgsrv_error error = {0};
+        msgsrv_handle handle = 0;
+        ck_assert_int_eq(messages_Demo_Count_open(client, &request, NULL, NULL, NULL, NULL, &handle, &error),
+                         MSGSRV_INVALID_ARGUMENT);
+        ck_assert_str_eq(error.text, said);
+        ck_assert_int_eq(messages_Demo_Sum_open(client, NULL, NULL, NULL, NULL, NULL, NULL), MSGSRV_INVALID_ARGUMENT);
+        ck_assert_int_eq(messages_Demo_Chat_open(client, NULL, NULL, NULL, &call, &handle, &error),
+                         MSGSRV_INVALID_ARGUMENT);
+        ck_assert_str_eq(error.text, said);
+        ck_assert(!call.stream && !handle);
+        msgsrv_client_free(client);
+    }
+}
+END_TEST
+
 START_TEST(without_a_server_a_stream_ends_unavailable)
 {
     msgsrv_client *client = api_client_of("unix:@nobody-listens-here", NULL);
@@ -405,5 +428,5 @@ TS_MAIN("streams", a_server_streams_to_a_synchronous_client, a_synchronous_clien
         an_early_answer_ends_the_writing, both_write_and_read, a_stream_that_lasts_is_cancelled_and_closed,
         a_client_that_is_freed_leaves_its_streams_harmless, events_come_in_order_and_end_once,
         a_paused_stream_gets_its_end_after_its_messages, a_stream_paused_in_its_begin_gets_no_message,
-        a_client_freed_in_a_message_closes_its_streams_before_it_returns, without_a_server_a_stream_ends_unavailable,
-        a_server_that_is_freed_ends_its_streams)
+        a_client_freed_in_a_message_closes_its_streams_before_it_returns, a_stream_without_its_events_is_refused,
+        without_a_server_a_stream_ends_unavailable, a_server_that_is_freed_ends_its_streams)

@@ -40,7 +40,7 @@ def compile_alone(include, nanopb, language, standard, *compiler):
         if done.returncode != 0:
             print(f"{header.name} does not compile alone as {standard}:\n{done.stderr}")
             status = 1
-        if foreign and header.name != "service.h":
+        if foreign and header.name not in ("service.h", "bus.h"):  # bus.h needs service.h
             print(f"{header.name} includes {foreign}")
             status = 1
     return status

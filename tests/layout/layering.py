@@ -19,8 +19,8 @@ LAYERS = {
     "call": {"base", "net", "wire", "schema"},
     "protocol": {"base", "net", "wire", "schema", "call"},
     "rpc": {"base", "net", "wire", "schema", "call", "protocol"},
-    "bus": {"base", "net", "schema"},
-    "engines": {"base", "bus", "rpc"},
+    "bus": {"base", "net", "schema", "wire"},
+    "engines": {"base", "net", "wire", "schema", "call", "rpc", "bus"},
     "services": set(),  # see PUBLIC_ONLY
 }
 

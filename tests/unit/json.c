@@ -128,6 +128,51 @@ START_TEST(unknown_fields)
             "AddRequest: 1 is not bytes in base64");
     BYTES("messages.AddRequest", "{\"nobody\":{\"x\":[]},\"b\":2}", &ignore, "\x10\x02");
     BYTES("shapes.Everything", "{\"colour\":\"BLUE\"}", &ignore, "");
+    BYTES("shapes.Everything", "{\"colour\":\"2\"}", &ignore, "\x78\x02");
+    BYTES("shapes.Everything", "{\"colour\":\"2.0\"}", &ignore, "");
+    refused("shapes.Everything", "{\"colour\":\"2147483648\"}", &ignore, MSGSRV_INVALID_ARGUMENT,
+            "Everything.colour: \"2147483648\" is not a value of shapes.Colour");
+    msgsrv_schema_free(schema);
+}
+END_TEST
+
+START_TEST(unknown_groups)
+{
+    setup();
+    static const msgsrv_json_options keep = {.keep_unknown = true}, two_deep = {.keep_unknown = true, .max_depth = 2};
+    static const char data[] = "\x08\x01\x9b\x06\x12\x01x\xa3\x06\xa4\x06\x9c\x06\x10\x02";
+    static const char kept[] = "\x08\x01\x10\x02\x9b\x06\x12\x01x\xa3\x06\xa4\x06\x9c\x06";
+    static const char text[] = "{\"a\":1,\"b\":2,\"@unknown\":\"mwYSAXijBqQGnAY=\"}";
+    static const char one[] = "\x9b\x06\x9c\x06";
+    msgsrv_error error;
+    char *out = NULL;
+    TEXT("messages.AddRequest", data, NULL, "{\"a\":1,\"b\":2}");
+    TEXT("messages.AddRequest", data, &keep, text);
+    BYTES("messages.AddRequest", text, &keep, kept);
+    refused("messages.AddRequest", "{\"@unknown\":\"mwakBg==\"}", &keep, MSGSRV_INVALID_ARGUMENT,
+            "AddRequest: \"mwakBg==\" is not the bytes of fields");
+    /* A group is as deep as a message. */
+    TEXT("messages.AddRequest", one, &two_deep, "{\"@unknown\":\"mwacBg==\"}");
+    ck_assert_int_eq(
+        msgsrv_json_from_wire(schema, "messages.AddRequest", data, sizeof data - 1, &two_deep, &out, NULL, &error),
+        MSGSRV_RESOURCE_EXHAUSTED);
+    ck_assert_str_eq(error.text, "messages.AddRequest: nested too deeply");
+    refused("messages.AddRequest", text, &two_deep, MSGSRV_RESOURCE_EXHAUSTED, "AddRequest: nested too deeply");
+    msgsrv_schema_free(schema);
+}
+END_TEST
+
+START_TEST(fields_that_are_groups)
+{
+    setup();
+    static const char file[] = "\x0a\x07g.proto\x22\x12\x0a\x01G\x12\x0d\x0a\x01g\x18\x01\x20\x01\x28\x0a\x32\x02.G";
+    msgsrv_error error;
+    char *text = NULL;
+    ck_assert_int_eq(msgsrv_schema_add(schema, file, sizeof file - 1, &error), MSGSRV_OK);
+    TEXT("G", "\x13\x14", NULL, "{}");
+    ck_assert_int_eq(msgsrv_json_from_wire(schema, "G", "\x0b\x0c", 2, NULL, &text, NULL, &error), MSGSRV_UNIMPLEMENTED);
+    ck_assert_str_eq(error.text, "g: groups are not supported");
+    refused("G", "{\"g\":{}}", NULL, MSGSRV_UNIMPLEMENTED, "G.g: groups are not supported");
     msgsrv_schema_free(schema);
 }
 END_TEST
@@ -243,5 +288,5 @@ START_TEST(limits)
 }
 END_TEST
 
-TS_MAIN("json", names_and_numbers, fields_without_presence_on_demand, indentation, unknown_fields,
-        errors_name_the_path_and_the_nearest_field, what_does_not_decode, large_integers, limits)
+TS_MAIN("json", names_and_numbers, fields_without_presence_on_demand, indentation, unknown_fields, unknown_groups,
+        fields_that_are_groups, errors_name_the_path_and_the_nearest_field, what_does_not_decode, large_integers, limits)

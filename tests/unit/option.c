@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* rpc/option.c: defaults, ranges, and structs of other versions. */
-#include "rpc/option.h"
+#include "base/option.h"
 
 #include <string.h>
 

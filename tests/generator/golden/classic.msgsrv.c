@@ -63,7 +63,23 @@ const msgsrv_message_type classic_Config_type = {
     .fields = classic_Config_field_table,
     .field_count = 6,
     .has_strings = 1,
+    .file = &classic_proto_file,
 };
+
+void classic_Config_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure)
+{
+    const classic_Config_subscriber_closure *typed = (const classic_Config_subscriber_closure *)closure;
+
+    typed->event(bus, (const classic_Config *)event->message, event, typed->ctx);
+}
+
+msgsrv_status classic_Config_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure)
+{
+    const classic_Config_consumer_closure *typed = (const classic_Config_consumer_closure *)closure;
+
+    return typed->message(bus, (const classic_Config *)delivery->event->message, delivery, typed->ctx);
+}
 
 static const msgsrv_field classic_Data_field_table[] = {
     {1, MSGSRV_FIELD_BYTES, 0, "data", NULL},
@@ -76,7 +92,23 @@ const msgsrv_message_type classic_Data_type = {
     .fields = classic_Data_field_table,
     .field_count = 1,
     .has_strings = 0,
+    .file = &classic_proto_file,
 };
+
+void classic_Data_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure)
+{
+    const classic_Data_subscriber_closure *typed = (const classic_Data_subscriber_closure *)closure;
+
+    typed->event(bus, (const classic_Data *)event->message, event, typed->ctx);
+}
+
+msgsrv_status classic_Data_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure)
+{
+    const classic_Data_consumer_closure *typed = (const classic_Data_consumer_closure *)closure;
+
+    return typed->message(bus, (const classic_Data *)delivery->event->message, delivery, typed->ctx);
+}
 
 const msgsrv_method classic_Classic_Set_method = {
     .abi = MSGSRV_GENERATED_ABI,

@@ -2,12 +2,13 @@
 #ifndef CLASSIC_MSGSRV_H
 #define CLASSIC_MSGSRV_H
 
+#include <msgsrv/bus.h>
 #include <msgsrv/msgsrv.h>
 #include <msgsrv/service.h>
 
 #include "classic.pb.h"
 
-#if MSGSRV_GENERATED_ABI != 2
+#if MSGSRV_GENERATED_ABI != 3
 #error "classic.msgsrv.h was generated for another version of libmsgsrv; generate it again"
 #endif
 
@@ -34,6 +35,137 @@ static inline void classic_Config_release(classic_Config *message)
 #define classic_Config_init_zero {0}
 #endif
 
+/** Publishes a classic.Config, which is borrowed, and waits until the bus has accepted it. As msgsrv_bus_publish(). */
+static inline msgsrv_status classic_Config_publish(
+    msgsrv_bus *bus, const char *topic, const classic_Config *message, const msgsrv_publish_options *options,
+    msgsrv_receipt *receipt, msgsrv_error *error)
+{
+    return msgsrv_bus_publish(bus, topic, &classic_Config_type, message, options, receipt, error);
+}
+
+/** Publishes without waiting; `done` may be NULL. As msgsrv_bus_publish_async(). */
+static inline msgsrv_status classic_Config_publish_async(
+    msgsrv_bus *bus, const char *topic, const classic_Config *message, const msgsrv_publish_options *options,
+    msgsrv_published_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_publish_async(bus, topic, &classic_Config_type, message, options, done, ctx, error);
+}
+
+/** Binds a topic to classic.Config and retains its last events; `done` may be NULL. As msgsrv_bus_declare_topic(). */
+static inline msgsrv_status classic_Config_declare(
+    msgsrv_bus *bus, const char *topic, uint32_t retain, msgsrv_bus_done_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_declare_topic(bus, topic, classic_Config_type.name, classic_Config_type.file, retain,
+                                    done, ctx, error);
+}
+
+/** What a subscription to classic.Config is told, on the loop's thread; each may be NULL but `event`. */
+typedef struct classic_Config_subscriber {
+    /** An event. The message is shared: not to be changed, released or kept. */
+    void (*event)(msgsrv_bus *bus, const classic_Config *message, const msgsrv_event *event, void *ctx);
+    /** Events are missing here. */
+    void (*gap)(msgsrv_bus *bus, const msgsrv_gap *gap, void *ctx);
+    /** The bus knows the subscription; again after each reconnection. */
+    void (*ready)(msgsrv_bus *bus, void *ctx);
+    /** It has ended, as `why` says: exactly once, and the last one. `gap` may be NULL. */
+    void (*end)(msgsrv_bus *bus, const msgsrv_error *why, const msgsrv_gap *gap, void *ctx);
+} classic_Config_subscriber;
+
+/** What a subscription to classic.Config remembers; the library copies it. */
+typedef struct classic_Config_subscriber_closure {
+    void (*event)(msgsrv_bus *bus, const classic_Config *message, const msgsrv_event *event, void *ctx);
+    void *ctx;
+} classic_Config_subscriber_closure;
+
+/** For the library: tells an event to a closure's function. */
+void classic_Config_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure);
+
+/** Subscribes to events that are a classic.Config. The struct of functions is copied. As msgsrv_bus_subscribe(). */
+static inline msgsrv_status classic_Config_subscribe(
+    msgsrv_bus *bus, const msgsrv_subscribe_options *options, const classic_Config_subscriber *subscriber,
+    void *ctx, msgsrv_handle *handle, msgsrv_error *error)
+{
+    classic_Config_subscriber_closure closure;
+    msgsrv_subscriber untyped;
+
+    closure.event = subscriber->event;
+    closure.ctx = ctx;
+    untyped.event = subscriber->event ? classic_Config_subscriber_event : NULL;
+    untyped.gap = subscriber->gap;
+    untyped.ready = subscriber->ready;
+    untyped.end = subscriber->end;
+    return msgsrv_bus_subscribe_typed(bus, &classic_Config_type, options, &untyped, ctx,
+                                      &closure, sizeof closure, handle, error);
+}
+
+/** What a consumer of classic.Config is told, on the loop's thread; each may be NULL but `message`. */
+typedef struct classic_Config_consumer {
+    /**
+     * A message, which is shared: not to be changed, released or kept. What is returned settles the delivery, as
+     * msgsrv_consumer says: MSGSRV_OK acks it, MSGSRV_DEFERRED leaves it to msgsrv_bus_settle().
+     */
+    msgsrv_status (*message)(
+        msgsrv_bus *bus, const classic_Config *message, const msgsrv_delivery *delivery, void *ctx);
+    /** The bus knows the consumer; again after each reconnection. */
+    void (*ready)(msgsrv_bus *bus, void *ctx);
+    /** It has ended, as `why` says: exactly once, and the last one. */
+    void (*end)(msgsrv_bus *bus, const msgsrv_error *why, void *ctx);
+} classic_Config_consumer;
+
+/** What a consumer of classic.Config remembers; the library copies it. */
+typedef struct classic_Config_consumer_closure {
+    msgsrv_status (*message)(
+        msgsrv_bus *bus, const classic_Config *message, const msgsrv_delivery *delivery, void *ctx);
+    void *ctx;
+} classic_Config_consumer_closure;
+
+/** For the library: hands a delivery to a closure's function. */
+msgsrv_status classic_Config_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure);
+
+/** Consumes from a queue of classic.Config; others are rejected. The struct of functions is copied. As msgsrv_bus_consume(). */
+static inline msgsrv_status classic_Config_consume(
+    msgsrv_bus *bus, const char *queue, const msgsrv_consume_options *options,
+    const classic_Config_consumer *consumer, void *ctx, msgsrv_handle *handle, msgsrv_error *error)
+{
+    classic_Config_consumer_closure closure;
+    msgsrv_consumer untyped;
+
+    closure.message = consumer->message;
+    closure.ctx = ctx;
+    untyped.message = consumer->message ? classic_Config_consumer_message : NULL;
+    untyped.ready = consumer->ready;
+    untyped.end = consumer->end;
+    return msgsrv_bus_consume_typed(bus, queue, &classic_Config_type, options, &untyped, ctx,
+                                    &closure, sizeof closure, handle, error);
+}
+
+/** Asks with a classic.Config whoever answers on the topic; `done` gets the reply, once. As msgsrv_bus_request(). */
+static inline msgsrv_status classic_Config_request(
+    msgsrv_bus *bus, const char *topic, const classic_Config *message, const msgsrv_publish_options *options,
+    uint32_t timeout_ms, msgsrv_replied_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_request(bus, topic, &classic_Config_type, message, options, timeout_ms, done, ctx, error);
+}
+
+/** Answers a request, msgsrv_event::request, with a classic.Config; `done` may be NULL. As msgsrv_bus_reply(). */
+static inline msgsrv_status classic_Config_reply(
+    msgsrv_bus *bus, uint64_t request, const classic_Config *message, msgsrv_bus_done_fn done, void *ctx,
+    msgsrv_error *error)
+{
+    return msgsrv_bus_reply(bus, request, &classic_Config_type, message, NULL, done, ctx, error);
+}
+
+/**
+ * The classic.Config of an event that must be one. On MSGSRV_OK it is the caller's, to be released with
+ * classic_Config_release(); otherwise it is untouched. As msgsrv_event_decode().
+ */
+static inline msgsrv_status classic_Config_from_event(
+    const msgsrv_event *event, classic_Config *message, msgsrv_error *error)
+{
+    return msgsrv_event_decode(event, &classic_Config_type, message, error);
+}
+
 /** The message classic.Data. */
 extern const msgsrv_message_type classic_Data_type;
 
@@ -56,6 +188,137 @@ static inline void classic_Data_release(classic_Data *message)
 #else
 #define classic_Data_init_default {0}
 #endif
+
+/** Publishes a classic.Data, which is borrowed, and waits until the bus has accepted it. As msgsrv_bus_publish(). */
+static inline msgsrv_status classic_Data_publish(
+    msgsrv_bus *bus, const char *topic, const classic_Data *message, const msgsrv_publish_options *options,
+    msgsrv_receipt *receipt, msgsrv_error *error)
+{
+    return msgsrv_bus_publish(bus, topic, &classic_Data_type, message, options, receipt, error);
+}
+
+/** Publishes without waiting; `done` may be NULL. As msgsrv_bus_publish_async(). */
+static inline msgsrv_status classic_Data_publish_async(
+    msgsrv_bus *bus, const char *topic, const classic_Data *message, const msgsrv_publish_options *options,
+    msgsrv_published_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_publish_async(bus, topic, &classic_Data_type, message, options, done, ctx, error);
+}
+
+/** Binds a topic to classic.Data and retains its last events; `done` may be NULL. As msgsrv_bus_declare_topic(). */
+static inline msgsrv_status classic_Data_declare(
+    msgsrv_bus *bus, const char *topic, uint32_t retain, msgsrv_bus_done_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_declare_topic(bus, topic, classic_Data_type.name, classic_Data_type.file, retain,
+                                    done, ctx, error);
+}
+
+/** What a subscription to classic.Data is told, on the loop's thread; each may be NULL but `event`. */
+typedef struct classic_Data_subscriber {
+    /** An event. The message is shared: not to be changed, released or kept. */
+    void (*event)(msgsrv_bus *bus, const classic_Data *message, const msgsrv_event *event, void *ctx);
+    /** Events are missing here. */
+    void (*gap)(msgsrv_bus *bus, const msgsrv_gap *gap, void *ctx);
+    /** The bus knows the subscription; again after each reconnection. */
+    void (*ready)(msgsrv_bus *bus, void *ctx);
+    /** It has ended, as `why` says: exactly once, and the last one. `gap` may be NULL. */
+    void (*end)(msgsrv_bus *bus, const msgsrv_error *why, const msgsrv_gap *gap, void *ctx);
+} classic_Data_subscriber;
+
+/** What a subscription to classic.Data remembers; the library copies it. */
+typedef struct classic_Data_subscriber_closure {
+    void (*event)(msgsrv_bus *bus, const classic_Data *message, const msgsrv_event *event, void *ctx);
+    void *ctx;
+} classic_Data_subscriber_closure;
+
+/** For the library: tells an event to a closure's function. */
+void classic_Data_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure);
+
+/** Subscribes to events that are a classic.Data. The struct of functions is copied. As msgsrv_bus_subscribe(). */
+static inline msgsrv_status classic_Data_subscribe(
+    msgsrv_bus *bus, const msgsrv_subscribe_options *options, const classic_Data_subscriber *subscriber,
+    void *ctx, msgsrv_handle *handle, msgsrv_error *error)
+{
+    classic_Data_subscriber_closure closure;
+    msgsrv_subscriber untyped;
+
+    closure.event = subscriber->event;
+    closure.ctx = ctx;
+    untyped.event = subscriber->event ? classic_Data_subscriber_event : NULL;
+    untyped.gap = subscriber->gap;
+    untyped.ready = subscriber->ready;
+    untyped.end = subscriber->end;
+    return msgsrv_bus_subscribe_typed(bus, &classic_Data_type, options, &untyped, ctx,
+                                      &closure, sizeof closure, handle, error);
+}
+
+/** What a consumer of classic.Data is told, on the loop's thread; each may be NULL but `message`. */
+typedef struct classic_Data_consumer {
+    /**
+     * A message, which is shared: not to be changed, released or kept. What is returned settles the delivery, as
+     * msgsrv_consumer says: MSGSRV_OK acks it, MSGSRV_DEFERRED leaves it to msgsrv_bus_settle().
+     */
+    msgsrv_status (*message)(
+        msgsrv_bus *bus, const classic_Data *message, const msgsrv_delivery *delivery, void *ctx);
+    /** The bus knows the consumer; again after each reconnection. */
+    void (*ready)(msgsrv_bus *bus, void *ctx);
+    /** It has ended, as `why` says: exactly once, and the last one. */
+    void (*end)(msgsrv_bus *bus, const msgsrv_error *why, void *ctx);
+} classic_Data_consumer;
+
+/** What a consumer of classic.Data remembers; the library copies it. */
+typedef struct classic_Data_consumer_closure {
+    msgsrv_status (*message)(
+        msgsrv_bus *bus, const classic_Data *message, const msgsrv_delivery *delivery, void *ctx);
+    void *ctx;
+} classic_Data_consumer_closure;
+
+/** For the library: hands a delivery to a closure's function. */
+msgsrv_status classic_Data_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure);
+
+/** Consumes from a queue of classic.Data; others are rejected. The struct of functions is copied. As msgsrv_bus_consume(). */
+static inline msgsrv_status classic_Data_consume(
+    msgsrv_bus *bus, const char *queue, const msgsrv_consume_options *options,
+    const classic_Data_consumer *consumer, void *ctx, msgsrv_handle *handle, msgsrv_error *error)
+{
+    classic_Data_consumer_closure closure;
+    msgsrv_consumer untyped;
+
+    closure.message = consumer->message;
+    closure.ctx = ctx;
+    untyped.message = consumer->message ? classic_Data_consumer_message : NULL;
+    untyped.ready = consumer->ready;
+    untyped.end = consumer->end;
+    return msgsrv_bus_consume_typed(bus, queue, &classic_Data_type, options, &untyped, ctx,
+                                    &closure, sizeof closure, handle, error);
+}
+
+/** Asks with a classic.Data whoever answers on the topic; `done` gets the reply, once. As msgsrv_bus_request(). */
+static inline msgsrv_status classic_Data_request(
+    msgsrv_bus *bus, const char *topic, const classic_Data *message, const msgsrv_publish_options *options,
+    uint32_t timeout_ms, msgsrv_replied_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_request(bus, topic, &classic_Data_type, message, options, timeout_ms, done, ctx, error);
+}
+
+/** Answers a request, msgsrv_event::request, with a classic.Data; `done` may be NULL. As msgsrv_bus_reply(). */
+static inline msgsrv_status classic_Data_reply(
+    msgsrv_bus *bus, uint64_t request, const classic_Data *message, msgsrv_bus_done_fn done, void *ctx,
+    msgsrv_error *error)
+{
+    return msgsrv_bus_reply(bus, request, &classic_Data_type, message, NULL, done, ctx, error);
+}
+
+/**
+ * The classic.Data of an event that must be one. On MSGSRV_OK it is the caller's, to be released with
+ * classic_Data_release(); otherwise it is untouched. As msgsrv_event_decode().
+ */
+static inline msgsrv_status classic_Data_from_event(
+    const msgsrv_event *event, classic_Data *message, msgsrv_error *error)
+{
+    return msgsrv_event_decode(event, &classic_Data_type, message, error);
+}
 
 /**
  * Implements the service classic.Classic: its handlers, of which those left NULL

@@ -67,7 +67,23 @@ const msgsrv_message_type comments_Text_type = {
     .fields = comments_Text_field_table,
     .field_count = 1,
     .has_strings = 1,
+    .file = &comments_proto_file,
 };
+
+void comments_Text_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure)
+{
+    const comments_Text_subscriber_closure *typed = (const comments_Text_subscriber_closure *)closure;
+
+    typed->event(bus, (const comments_Text *)event->message, event, typed->ctx);
+}
+
+msgsrv_status comments_Text_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure)
+{
+    const comments_Text_consumer_closure *typed = (const comments_Text_consumer_closure *)closure;
+
+    return typed->message(bus, (const comments_Text *)delivery->event->message, delivery, typed->ctx);
+}
 
 const msgsrv_method comments_Comments_One_method = {
     .abi = MSGSRV_GENERATED_ABI,

@@ -2,12 +2,13 @@
 #ifndef COMMENTS_MSGSRV_H
 #define COMMENTS_MSGSRV_H
 
+#include <msgsrv/bus.h>
 #include <msgsrv/msgsrv.h>
 #include <msgsrv/service.h>
 
 #include "comments.pb.h"
 
-#if MSGSRV_GENERATED_ABI != 2
+#if MSGSRV_GENERATED_ABI != 3
 #error "comments.msgsrv.h was generated for another version of libmsgsrv; generate it again"
 #endif
 
@@ -25,6 +26,137 @@ extern const msgsrv_message_type comments_Text_type;
 static inline void comments_Text_release(comments_Text *message)
 {
     msgsrv_message_release(&comments_Text_type, message);
+}
+
+/** Publishes a comments.Text, which is borrowed, and waits until the bus has accepted it. As msgsrv_bus_publish(). */
+static inline msgsrv_status comments_Text_publish(
+    msgsrv_bus *bus, const char *topic, const comments_Text *message, const msgsrv_publish_options *options,
+    msgsrv_receipt *receipt, msgsrv_error *error)
+{
+    return msgsrv_bus_publish(bus, topic, &comments_Text_type, message, options, receipt, error);
+}
+
+/** Publishes without waiting; `done` may be NULL. As msgsrv_bus_publish_async(). */
+static inline msgsrv_status comments_Text_publish_async(
+    msgsrv_bus *bus, const char *topic, const comments_Text *message, const msgsrv_publish_options *options,
+    msgsrv_published_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_publish_async(bus, topic, &comments_Text_type, message, options, done, ctx, error);
+}
+
+/** Binds a topic to comments.Text and retains its last events; `done` may be NULL. As msgsrv_bus_declare_topic(). */
+static inline msgsrv_status comments_Text_declare(
+    msgsrv_bus *bus, const char *topic, uint32_t retain, msgsrv_bus_done_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_declare_topic(bus, topic, comments_Text_type.name, comments_Text_type.file, retain,
+                                    done, ctx, error);
+}
+
+/** What a subscription to comments.Text is told, on the loop's thread; each may be NULL but `event`. */
+typedef struct comments_Text_subscriber {
+    /** An event. The message is shared: not to be changed, released or kept. */
+    void (*event)(msgsrv_bus *bus, const comments_Text *message, const msgsrv_event *event, void *ctx);
+    /** Events are missing here. */
+    void (*gap)(msgsrv_bus *bus, const msgsrv_gap *gap, void *ctx);
+    /** The bus knows the subscription; again after each reconnection. */
+    void (*ready)(msgsrv_bus *bus, void *ctx);
+    /** It has ended, as `why` says: exactly once, and the last one. `gap` may be NULL. */
+    void (*end)(msgsrv_bus *bus, const msgsrv_error *why, const msgsrv_gap *gap, void *ctx);
+} comments_Text_subscriber;
+
+/** What a subscription to comments.Text remembers; the library copies it. */
+typedef struct comments_Text_subscriber_closure {
+    void (*event)(msgsrv_bus *bus, const comments_Text *message, const msgsrv_event *event, void *ctx);
+    void *ctx;
+} comments_Text_subscriber_closure;
+
+/** For the library: tells an event to a closure's function. */
+void comments_Text_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure);
+
+/** Subscribes to events that are a comments.Text. The struct of functions is copied. As msgsrv_bus_subscribe(). */
+static inline msgsrv_status comments_Text_subscribe(
+    msgsrv_bus *bus, const msgsrv_subscribe_options *options, const comments_Text_subscriber *subscriber,
+    void *ctx, msgsrv_handle *handle, msgsrv_error *error)
+{
+    comments_Text_subscriber_closure closure;
+    msgsrv_subscriber untyped;
+
+    closure.event = subscriber->event;
+    closure.ctx = ctx;
+    untyped.event = subscriber->event ? comments_Text_subscriber_event : NULL;
+    untyped.gap = subscriber->gap;
+    untyped.ready = subscriber->ready;
+    untyped.end = subscriber->end;
+    return msgsrv_bus_subscribe_typed(bus, &comments_Text_type, options, &untyped, ctx,
+                                      &closure, sizeof closure, handle, error);
+}
+
+/** What a consumer of comments.Text is told, on the loop's thread; each may be NULL but `message`. */
+typedef struct comments_Text_consumer {
+    /**
+     * A message, which is shared: not to be changed, released or kept. What is returned settles the delivery, as
+     * msgsrv_consumer says: MSGSRV_OK acks it, MSGSRV_DEFERRED leaves it to msgsrv_bus_settle().
+     */
+    msgsrv_status (*message)(
+        msgsrv_bus *bus, const comments_Text *message, const msgsrv_delivery *delivery, void *ctx);
+    /** The bus knows the consumer; again after each reconnection. */
+    void (*ready)(msgsrv_bus *bus, void *ctx);
+    /** It has ended, as `why` says: exactly once, and the last one. */
+    void (*end)(msgsrv_bus *bus, const msgsrv_error *why, void *ctx);
+} comments_Text_consumer;
+
+/** What a consumer of comments.Text remembers; the library copies it. */
+typedef struct comments_Text_consumer_closure {
+    msgsrv_status (*message)(
+        msgsrv_bus *bus, const comments_Text *message, const msgsrv_delivery *delivery, void *ctx);
+    void *ctx;
+} comments_Text_consumer_closure;
+
+/** For the library: hands a delivery to a closure's function. */
+msgsrv_status comments_Text_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure);
+
+/** Consumes from a queue of comments.Text; others are rejected. The struct of functions is copied. As msgsrv_bus_consume(). */
+static inline msgsrv_status comments_Text_consume(
+    msgsrv_bus *bus, const char *queue, const msgsrv_consume_options *options,
+    const comments_Text_consumer *consumer, void *ctx, msgsrv_handle *handle, msgsrv_error *error)
+{
+    comments_Text_consumer_closure closure;
+    msgsrv_consumer untyped;
+
+    closure.message = consumer->message;
+    closure.ctx = ctx;
+    untyped.message = consumer->message ? comments_Text_consumer_message : NULL;
+    untyped.ready = consumer->ready;
+    untyped.end = consumer->end;
+    return msgsrv_bus_consume_typed(bus, queue, &comments_Text_type, options, &untyped, ctx,
+                                    &closure, sizeof closure, handle, error);
+}
+
+/** Asks with a comments.Text whoever answers on the topic; `done` gets the reply, once. As msgsrv_bus_request(). */
+static inline msgsrv_status comments_Text_request(
+    msgsrv_bus *bus, const char *topic, const comments_Text *message, const msgsrv_publish_options *options,
+    uint32_t timeout_ms, msgsrv_replied_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_request(bus, topic, &comments_Text_type, message, options, timeout_ms, done, ctx, error);
+}
+
+/** Answers a request, msgsrv_event::request, with a comments.Text; `done` may be NULL. As msgsrv_bus_reply(). */
+static inline msgsrv_status comments_Text_reply(
+    msgsrv_bus *bus, uint64_t request, const comments_Text *message, msgsrv_bus_done_fn done, void *ctx,
+    msgsrv_error *error)
+{
+    return msgsrv_bus_reply(bus, request, &comments_Text_type, message, NULL, done, ctx, error);
+}
+
+/**
+ * The comments.Text of an event that must be one. On MSGSRV_OK it is the caller's, to be released with
+ * comments_Text_release(); otherwise it is untouched. As msgsrv_event_decode().
+ */
+static inline msgsrv_status comments_Text_from_event(
+    const msgsrv_event *event, comments_Text *message, msgsrv_error *error)
+{
+    return msgsrv_event_decode(event, &comments_Text_type, message, error);
 }
 
 /**

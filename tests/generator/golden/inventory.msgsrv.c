@@ -856,7 +856,23 @@ const msgsrv_message_type plant_inventory_v2_Device_type = {
     .fields = plant_inventory_v2_Device_field_table,
     .field_count = 23,
     .has_strings = 1,
+    .file = &inventory_proto_file,
 };
+
+void plant_inventory_v2_Device_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure)
+{
+    const plant_inventory_v2_Device_subscriber_closure *typed = (const plant_inventory_v2_Device_subscriber_closure *)closure;
+
+    typed->event(bus, (const plant_inventory_v2_Device *)event->message, event, typed->ctx);
+}
+
+msgsrv_status plant_inventory_v2_Device_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure)
+{
+    const plant_inventory_v2_Device_consumer_closure *typed = (const plant_inventory_v2_Device_consumer_closure *)closure;
+
+    return typed->message(bus, (const plant_inventory_v2_Device *)delivery->event->message, delivery, typed->ctx);
+}
 
 static const msgsrv_field plant_inventory_v2_Device_Position_field_table[] = {
     {1, MSGSRV_FIELD_SCALAR, 0, "x_m", NULL},
@@ -872,7 +888,23 @@ const msgsrv_message_type plant_inventory_v2_Device_Position_type = {
     .fields = plant_inventory_v2_Device_Position_field_table,
     .field_count = 4,
     .has_strings = 0,
+    .file = &inventory_proto_file,
 };
+
+void plant_inventory_v2_Device_Position_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure)
+{
+    const plant_inventory_v2_Device_Position_subscriber_closure *typed = (const plant_inventory_v2_Device_Position_subscriber_closure *)closure;
+
+    typed->event(bus, (const plant_inventory_v2_Device_Position *)event->message, event, typed->ctx);
+}
+
+msgsrv_status plant_inventory_v2_Device_Position_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure)
+{
+    const plant_inventory_v2_Device_Position_consumer_closure *typed = (const plant_inventory_v2_Device_Position_consumer_closure *)closure;
+
+    return typed->message(bus, (const plant_inventory_v2_Device_Position *)delivery->event->message, delivery, typed->ctx);
+}
 
 static const msgsrv_field plant_inventory_v2_Device_Channel_field_table[] = {
     {1, MSGSRV_FIELD_SCALAR, 0, "number", NULL},
@@ -890,7 +922,23 @@ const msgsrv_message_type plant_inventory_v2_Device_Channel_type = {
     .fields = plant_inventory_v2_Device_Channel_field_table,
     .field_count = 6,
     .has_strings = 1,
+    .file = &inventory_proto_file,
 };
+
+void plant_inventory_v2_Device_Channel_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure)
+{
+    const plant_inventory_v2_Device_Channel_subscriber_closure *typed = (const plant_inventory_v2_Device_Channel_subscriber_closure *)closure;
+
+    typed->event(bus, (const plant_inventory_v2_Device_Channel *)event->message, event, typed->ctx);
+}
+
+msgsrv_status plant_inventory_v2_Device_Channel_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure)
+{
+    const plant_inventory_v2_Device_Channel_consumer_closure *typed = (const plant_inventory_v2_Device_Channel_consumer_closure *)closure;
+
+    return typed->message(bus, (const plant_inventory_v2_Device_Channel *)delivery->event->message, delivery, typed->ctx);
+}
 
 static const msgsrv_field plant_inventory_v2_Device_LabelsEntry_field_table[] = {
     {1, MSGSRV_FIELD_STRING, 0, "key", NULL},
@@ -904,6 +952,7 @@ const msgsrv_message_type plant_inventory_v2_Device_LabelsEntry_type = {
     .fields = plant_inventory_v2_Device_LabelsEntry_field_table,
     .field_count = 2,
     .has_strings = 1,
+    .file = &inventory_proto_file,
 };
 
 static const msgsrv_field plant_inventory_v2_Device_ByNumberEntry_field_table[] = {
@@ -918,6 +967,7 @@ const msgsrv_message_type plant_inventory_v2_Device_ByNumberEntry_type = {
     .fields = plant_inventory_v2_Device_ByNumberEntry_field_table,
     .field_count = 2,
     .has_strings = 1,
+    .file = &inventory_proto_file,
 };
 
 static const msgsrv_field plant_inventory_v2_GetRequest_field_table[] = {
@@ -931,7 +981,23 @@ const msgsrv_message_type plant_inventory_v2_GetRequest_type = {
     .fields = plant_inventory_v2_GetRequest_field_table,
     .field_count = 1,
     .has_strings = 0,
+    .file = &inventory_proto_file,
 };
+
+void plant_inventory_v2_GetRequest_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure)
+{
+    const plant_inventory_v2_GetRequest_subscriber_closure *typed = (const plant_inventory_v2_GetRequest_subscriber_closure *)closure;
+
+    typed->event(bus, (const plant_inventory_v2_GetRequest *)event->message, event, typed->ctx);
+}
+
+msgsrv_status plant_inventory_v2_GetRequest_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure)
+{
+    const plant_inventory_v2_GetRequest_consumer_closure *typed = (const plant_inventory_v2_GetRequest_consumer_closure *)closure;
+
+    return typed->message(bus, (const plant_inventory_v2_GetRequest *)delivery->event->message, delivery, typed->ctx);
+}
 
 static const msgsrv_field plant_inventory_v2_ListRequest_field_table[] = {
     {1, MSGSRV_FIELD_STRING, 0, "filter", NULL},
@@ -947,7 +1013,23 @@ const msgsrv_message_type plant_inventory_v2_ListRequest_type = {
     .fields = plant_inventory_v2_ListRequest_field_table,
     .field_count = 4,
     .has_strings = 1,
+    .file = &inventory_proto_file,
 };
+
+void plant_inventory_v2_ListRequest_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure)
+{
+    const plant_inventory_v2_ListRequest_subscriber_closure *typed = (const plant_inventory_v2_ListRequest_subscriber_closure *)closure;
+
+    typed->event(bus, (const plant_inventory_v2_ListRequest *)event->message, event, typed->ctx);
+}
+
+msgsrv_status plant_inventory_v2_ListRequest_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure)
+{
+    const plant_inventory_v2_ListRequest_consumer_closure *typed = (const plant_inventory_v2_ListRequest_consumer_closure *)closure;
+
+    return typed->message(bus, (const plant_inventory_v2_ListRequest *)delivery->event->message, delivery, typed->ctx);
+}
 
 static const msgsrv_field plant_inventory_v2_ListResponse_field_table[] = {
     {1, MSGSRV_FIELD_MESSAGE, 1, "devices", &plant_inventory_v2_Device_type},
@@ -961,7 +1043,23 @@ const msgsrv_message_type plant_inventory_v2_ListResponse_type = {
     .fields = plant_inventory_v2_ListResponse_field_table,
     .field_count = 2,
     .has_strings = 1,
+    .file = &inventory_proto_file,
 };
+
+void plant_inventory_v2_ListResponse_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure)
+{
+    const plant_inventory_v2_ListResponse_subscriber_closure *typed = (const plant_inventory_v2_ListResponse_subscriber_closure *)closure;
+
+    typed->event(bus, (const plant_inventory_v2_ListResponse *)event->message, event, typed->ctx);
+}
+
+msgsrv_status plant_inventory_v2_ListResponse_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure)
+{
+    const plant_inventory_v2_ListResponse_consumer_closure *typed = (const plant_inventory_v2_ListResponse_consumer_closure *)closure;
+
+    return typed->message(bus, (const plant_inventory_v2_ListResponse *)delivery->event->message, delivery, typed->ctx);
+}
 
 const msgsrv_message_type plant_inventory_v2_DeleteResponse_type = {
     .name = "plant.inventory.v2.DeleteResponse",
@@ -970,7 +1068,23 @@ const msgsrv_message_type plant_inventory_v2_DeleteResponse_type = {
     .fields = NULL,
     .field_count = 0,
     .has_strings = 0,
+    .file = &inventory_proto_file,
 };
+
+void plant_inventory_v2_DeleteResponse_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure)
+{
+    const plant_inventory_v2_DeleteResponse_subscriber_closure *typed = (const plant_inventory_v2_DeleteResponse_subscriber_closure *)closure;
+
+    typed->event(bus, (const plant_inventory_v2_DeleteResponse *)event->message, event, typed->ctx);
+}
+
+msgsrv_status plant_inventory_v2_DeleteResponse_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure)
+{
+    const plant_inventory_v2_DeleteResponse_consumer_closure *typed = (const plant_inventory_v2_DeleteResponse_consumer_closure *)closure;
+
+    return typed->message(bus, (const plant_inventory_v2_DeleteResponse *)delivery->event->message, delivery, typed->ctx);
+}
 
 static const msgsrv_field plant_inventory_v2_Image_field_table[] = {
     {1, MSGSRV_FIELD_STRING, 0, "name", NULL},
@@ -985,7 +1099,23 @@ const msgsrv_message_type plant_inventory_v2_Image_type = {
     .fields = plant_inventory_v2_Image_field_table,
     .field_count = 3,
     .has_strings = 1,
+    .file = &inventory_proto_file,
 };
+
+void plant_inventory_v2_Image_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure)
+{
+    const plant_inventory_v2_Image_subscriber_closure *typed = (const plant_inventory_v2_Image_subscriber_closure *)closure;
+
+    typed->event(bus, (const plant_inventory_v2_Image *)event->message, event, typed->ctx);
+}
+
+msgsrv_status plant_inventory_v2_Image_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure)
+{
+    const plant_inventory_v2_Image_consumer_closure *typed = (const plant_inventory_v2_Image_consumer_closure *)closure;
+
+    return typed->message(bus, (const plant_inventory_v2_Image *)delivery->event->message, delivery, typed->ctx);
+}
 
 const msgsrv_method plant_inventory_v2_Inventory_Get_method = {
     .abi = MSGSRV_GENERATED_ABI,

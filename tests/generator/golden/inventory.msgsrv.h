@@ -2,6 +2,7 @@
 #ifndef INVENTORY_MSGSRV_H
 #define INVENTORY_MSGSRV_H
 
+#include <msgsrv/bus.h>
 #include <msgsrv/msgsrv.h>
 #include <msgsrv/service.h>
 
@@ -9,7 +10,7 @@
 #include "common/base.msgsrv.h"
 #include "google/protobuf/timestamp.msgsrv.h"
 
-#if MSGSRV_GENERATED_ABI != 2
+#if MSGSRV_GENERATED_ABI != 3
 #error "inventory.msgsrv.h was generated for another version of libmsgsrv; generate it again"
 #endif
 
@@ -43,6 +44,137 @@ static inline void plant_inventory_v2_Device_release(plant_inventory_v2_Device *
 #define plant_inventory_v2_Device_init_default {0}
 #endif
 
+/** Publishes a plant.inventory.v2.Device, which is borrowed, and waits until the bus has accepted it. As msgsrv_bus_publish(). */
+static inline msgsrv_status plant_inventory_v2_Device_publish(
+    msgsrv_bus *bus, const char *topic, const plant_inventory_v2_Device *message, const msgsrv_publish_options *options,
+    msgsrv_receipt *receipt, msgsrv_error *error)
+{
+    return msgsrv_bus_publish(bus, topic, &plant_inventory_v2_Device_type, message, options, receipt, error);
+}
+
+/** Publishes without waiting; `done` may be NULL. As msgsrv_bus_publish_async(). */
+static inline msgsrv_status plant_inventory_v2_Device_publish_async(
+    msgsrv_bus *bus, const char *topic, const plant_inventory_v2_Device *message, const msgsrv_publish_options *options,
+    msgsrv_published_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_publish_async(bus, topic, &plant_inventory_v2_Device_type, message, options, done, ctx, error);
+}
+
+/** Binds a topic to plant.inventory.v2.Device and retains its last events; `done` may be NULL. As msgsrv_bus_declare_topic(). */
+static inline msgsrv_status plant_inventory_v2_Device_declare(
+    msgsrv_bus *bus, const char *topic, uint32_t retain, msgsrv_bus_done_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_declare_topic(bus, topic, plant_inventory_v2_Device_type.name, plant_inventory_v2_Device_type.file, retain,
+                                    done, ctx, error);
+}
+
+/** What a subscription to plant.inventory.v2.Device is told, on the loop's thread; each may be NULL but `event`. */
+typedef struct plant_inventory_v2_Device_subscriber {
+    /** An event. The message is shared: not to be changed, released or kept. */
+    void (*event)(msgsrv_bus *bus, const plant_inventory_v2_Device *message, const msgsrv_event *event, void *ctx);
+    /** Events are missing here. */
+    void (*gap)(msgsrv_bus *bus, const msgsrv_gap *gap, void *ctx);
+    /** The bus knows the subscription; again after each reconnection. */
+    void (*ready)(msgsrv_bus *bus, void *ctx);
+    /** It has ended, as `why` says: exactly once, and the last one. `gap` may be NULL. */
+    void (*end)(msgsrv_bus *bus, const msgsrv_error *why, const msgsrv_gap *gap, void *ctx);
+} plant_inventory_v2_Device_subscriber;
+
+/** What a subscription to plant.inventory.v2.Device remembers; the library copies it. */
+typedef struct plant_inventory_v2_Device_subscriber_closure {
+    void (*event)(msgsrv_bus *bus, const plant_inventory_v2_Device *message, const msgsrv_event *event, void *ctx);
+    void *ctx;
+} plant_inventory_v2_Device_subscriber_closure;
+
+/** For the library: tells an event to a closure's function. */
+void plant_inventory_v2_Device_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure);
+
+/** Subscribes to events that are a plant.inventory.v2.Device. The struct of functions is copied. As msgsrv_bus_subscribe(). */
+static inline msgsrv_status plant_inventory_v2_Device_subscribe(
+    msgsrv_bus *bus, const msgsrv_subscribe_options *options, const plant_inventory_v2_Device_subscriber *subscriber,
+    void *ctx, msgsrv_handle *handle, msgsrv_error *error)
+{
+    plant_inventory_v2_Device_subscriber_closure closure;
+    msgsrv_subscriber untyped;
+
+    closure.event = subscriber->event;
+    closure.ctx = ctx;
+    untyped.event = subscriber->event ? plant_inventory_v2_Device_subscriber_event : NULL;
+    untyped.gap = subscriber->gap;
+    untyped.ready = subscriber->ready;
+    untyped.end = subscriber->end;
+    return msgsrv_bus_subscribe_typed(bus, &plant_inventory_v2_Device_type, options, &untyped, ctx,
+                                      &closure, sizeof closure, handle, error);
+}
+
+/** What a consumer of plant.inventory.v2.Device is told, on the loop's thread; each may be NULL but `message`. */
+typedef struct plant_inventory_v2_Device_consumer {
+    /**
+     * A message, which is shared: not to be changed, released or kept. What is returned settles the delivery, as
+     * msgsrv_consumer says: MSGSRV_OK acks it, MSGSRV_DEFERRED leaves it to msgsrv_bus_settle().
+     */
+    msgsrv_status (*message)(
+        msgsrv_bus *bus, const plant_inventory_v2_Device *message, const msgsrv_delivery *delivery, void *ctx);
+    /** The bus knows the consumer; again after each reconnection. */
+    void (*ready)(msgsrv_bus *bus, void *ctx);
+    /** It has ended, as `why` says: exactly once, and the last one. */
+    void (*end)(msgsrv_bus *bus, const msgsrv_error *why, void *ctx);
+} plant_inventory_v2_Device_consumer;
+
+/** What a consumer of plant.inventory.v2.Device remembers; the library copies it. */
+typedef struct plant_inventory_v2_Device_consumer_closure {
+    msgsrv_status (*message)(
+        msgsrv_bus *bus, const plant_inventory_v2_Device *message, const msgsrv_delivery *delivery, void *ctx);
+    void *ctx;
+} plant_inventory_v2_Device_consumer_closure;
+
+/** For the library: hands a delivery to a closure's function. */
+msgsrv_status plant_inventory_v2_Device_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure);
+
+/** Consumes from a queue of plant.inventory.v2.Device; others are rejected. The struct of functions is copied. As msgsrv_bus_consume(). */
+static inline msgsrv_status plant_inventory_v2_Device_consume(
+    msgsrv_bus *bus, const char *queue, const msgsrv_consume_options *options,
+    const plant_inventory_v2_Device_consumer *consumer, void *ctx, msgsrv_handle *handle, msgsrv_error *error)
+{
+    plant_inventory_v2_Device_consumer_closure closure;
+    msgsrv_consumer untyped;
+
+    closure.message = consumer->message;
+    closure.ctx = ctx;
+    untyped.message = consumer->message ? plant_inventory_v2_Device_consumer_message : NULL;
+    untyped.ready = consumer->ready;
+    untyped.end = consumer->end;
+    return msgsrv_bus_consume_typed(bus, queue, &plant_inventory_v2_Device_type, options, &untyped, ctx,
+                                    &closure, sizeof closure, handle, error);
+}
+
+/** Asks with a plant.inventory.v2.Device whoever answers on the topic; `done` gets the reply, once. As msgsrv_bus_request(). */
+static inline msgsrv_status plant_inventory_v2_Device_request(
+    msgsrv_bus *bus, const char *topic, const plant_inventory_v2_Device *message, const msgsrv_publish_options *options,
+    uint32_t timeout_ms, msgsrv_replied_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_request(bus, topic, &plant_inventory_v2_Device_type, message, options, timeout_ms, done, ctx, error);
+}
+
+/** Answers a request, msgsrv_event::request, with a plant.inventory.v2.Device; `done` may be NULL. As msgsrv_bus_reply(). */
+static inline msgsrv_status plant_inventory_v2_Device_reply(
+    msgsrv_bus *bus, uint64_t request, const plant_inventory_v2_Device *message, msgsrv_bus_done_fn done, void *ctx,
+    msgsrv_error *error)
+{
+    return msgsrv_bus_reply(bus, request, &plant_inventory_v2_Device_type, message, NULL, done, ctx, error);
+}
+
+/**
+ * The plant.inventory.v2.Device of an event that must be one. On MSGSRV_OK it is the caller's, to be released with
+ * plant_inventory_v2_Device_release(); otherwise it is untouched. As msgsrv_event_decode().
+ */
+static inline msgsrv_status plant_inventory_v2_Device_from_event(
+    const msgsrv_event *event, plant_inventory_v2_Device *message, msgsrv_error *error)
+{
+    return msgsrv_event_decode(event, &plant_inventory_v2_Device_type, message, error);
+}
+
 /** The message plant.inventory.v2.Device.Position. */
 extern const msgsrv_message_type plant_inventory_v2_Device_Position_type;
 
@@ -52,6 +184,137 @@ static inline void plant_inventory_v2_Device_Position_release(plant_inventory_v2
     msgsrv_message_release(&plant_inventory_v2_Device_Position_type, message);
 }
 
+/** Publishes a plant.inventory.v2.Device.Position, which is borrowed, and waits until the bus has accepted it. As msgsrv_bus_publish(). */
+static inline msgsrv_status plant_inventory_v2_Device_Position_publish(
+    msgsrv_bus *bus, const char *topic, const plant_inventory_v2_Device_Position *message, const msgsrv_publish_options *options,
+    msgsrv_receipt *receipt, msgsrv_error *error)
+{
+    return msgsrv_bus_publish(bus, topic, &plant_inventory_v2_Device_Position_type, message, options, receipt, error);
+}
+
+/** Publishes without waiting; `done` may be NULL. As msgsrv_bus_publish_async(). */
+static inline msgsrv_status plant_inventory_v2_Device_Position_publish_async(
+    msgsrv_bus *bus, const char *topic, const plant_inventory_v2_Device_Position *message, const msgsrv_publish_options *options,
+    msgsrv_published_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_publish_async(bus, topic, &plant_inventory_v2_Device_Position_type, message, options, done, ctx, error);
+}
+
+/** Binds a topic to plant.inventory.v2.Device.Position and retains its last events; `done` may be NULL. As msgsrv_bus_declare_topic(). */
+static inline msgsrv_status plant_inventory_v2_Device_Position_declare(
+    msgsrv_bus *bus, const char *topic, uint32_t retain, msgsrv_bus_done_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_declare_topic(bus, topic, plant_inventory_v2_Device_Position_type.name, plant_inventory_v2_Device_Position_type.file, retain,
+                                    done, ctx, error);
+}
+
+/** What a subscription to plant.inventory.v2.Device.Position is told, on the loop's thread; each may be NULL but `event`. */
+typedef struct plant_inventory_v2_Device_Position_subscriber {
+    /** An event. The message is shared: not to be changed, released or kept. */
+    void (*event)(msgsrv_bus *bus, const plant_inventory_v2_Device_Position *message, const msgsrv_event *event, void *ctx);
+    /** Events are missing here. */
+    void (*gap)(msgsrv_bus *bus, const msgsrv_gap *gap, void *ctx);
+    /** The bus knows the subscription; again after each reconnection. */
+    void (*ready)(msgsrv_bus *bus, void *ctx);
+    /** It has ended, as `why` says: exactly once, and the last one. `gap` may be NULL. */
+    void (*end)(msgsrv_bus *bus, const msgsrv_error *why, const msgsrv_gap *gap, void *ctx);
+} plant_inventory_v2_Device_Position_subscriber;
+
+/** What a subscription to plant.inventory.v2.Device.Position remembers; the library copies it. */
+typedef struct plant_inventory_v2_Device_Position_subscriber_closure {
+    void (*event)(msgsrv_bus *bus, const plant_inventory_v2_Device_Position *message, const msgsrv_event *event, void *ctx);
+    void *ctx;
+} plant_inventory_v2_Device_Position_subscriber_closure;
+
+/** For the library: tells an event to a closure's function. */
+void plant_inventory_v2_Device_Position_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure);
+
+/** Subscribes to events that are a plant.inventory.v2.Device.Position. The struct of functions is copied. As msgsrv_bus_subscribe(). */
+static inline msgsrv_status plant_inventory_v2_Device_Position_subscribe(
+    msgsrv_bus *bus, const msgsrv_subscribe_options *options, const plant_inventory_v2_Device_Position_subscriber *subscriber,
+    void *ctx, msgsrv_handle *handle, msgsrv_error *error)
+{
+    plant_inventory_v2_Device_Position_subscriber_closure closure;
+    msgsrv_subscriber untyped;
+
+    closure.event = subscriber->event;
+    closure.ctx = ctx;
+    untyped.event = subscriber->event ? plant_inventory_v2_Device_Position_subscriber_event : NULL;
+    untyped.gap = subscriber->gap;
+    untyped.ready = subscriber->ready;
+    untyped.end = subscriber->end;
+    return msgsrv_bus_subscribe_typed(bus, &plant_inventory_v2_Device_Position_type, options, &untyped, ctx,
+                                      &closure, sizeof closure, handle, error);
+}
+
+/** What a consumer of plant.inventory.v2.Device.Position is told, on the loop's thread; each may be NULL but `message`. */
+typedef struct plant_inventory_v2_Device_Position_consumer {
+    /**
+     * A message, which is shared: not to be changed, released or kept. What is returned settles the delivery, as
+     * msgsrv_consumer says: MSGSRV_OK acks it, MSGSRV_DEFERRED leaves it to msgsrv_bus_settle().
+     */
+    msgsrv_status (*message)(
+        msgsrv_bus *bus, const plant_inventory_v2_Device_Position *message, const msgsrv_delivery *delivery, void *ctx);
+    /** The bus knows the consumer; again after each reconnection. */
+    void (*ready)(msgsrv_bus *bus, void *ctx);
+    /** It has ended, as `why` says: exactly once, and the last one. */
+    void (*end)(msgsrv_bus *bus, const msgsrv_error *why, void *ctx);
+} plant_inventory_v2_Device_Position_consumer;
+
+/** What a consumer of plant.inventory.v2.Device.Position remembers; the library copies it. */
+typedef struct plant_inventory_v2_Device_Position_consumer_closure {
+    msgsrv_status (*message)(
+        msgsrv_bus *bus, const plant_inventory_v2_Device_Position *message, const msgsrv_delivery *delivery, void *ctx);
+    void *ctx;
+} plant_inventory_v2_Device_Position_consumer_closure;
+
+/** For the library: hands a delivery to a closure's function. */
+msgsrv_status plant_inventory_v2_Device_Position_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure);
+
+/** Consumes from a queue of plant.inventory.v2.Device.Position; others are rejected. The struct of functions is copied. As msgsrv_bus_consume(). */
+static inline msgsrv_status plant_inventory_v2_Device_Position_consume(
+    msgsrv_bus *bus, const char *queue, const msgsrv_consume_options *options,
+    const plant_inventory_v2_Device_Position_consumer *consumer, void *ctx, msgsrv_handle *handle, msgsrv_error *error)
+{
+    plant_inventory_v2_Device_Position_consumer_closure closure;
+    msgsrv_consumer untyped;
+
+    closure.message = consumer->message;
+    closure.ctx = ctx;
+    untyped.message = consumer->message ? plant_inventory_v2_Device_Position_consumer_message : NULL;
+    untyped.ready = consumer->ready;
+    untyped.end = consumer->end;
+    return msgsrv_bus_consume_typed(bus, queue, &plant_inventory_v2_Device_Position_type, options, &untyped, ctx,
+                                    &closure, sizeof closure, handle, error);
+}
+
+/** Asks with a plant.inventory.v2.Device.Position whoever answers on the topic; `done` gets the reply, once. As msgsrv_bus_request(). */
+static inline msgsrv_status plant_inventory_v2_Device_Position_request(
+    msgsrv_bus *bus, const char *topic, const plant_inventory_v2_Device_Position *message, const msgsrv_publish_options *options,
+    uint32_t timeout_ms, msgsrv_replied_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_request(bus, topic, &plant_inventory_v2_Device_Position_type, message, options, timeout_ms, done, ctx, error);
+}
+
+/** Answers a request, msgsrv_event::request, with a plant.inventory.v2.Device.Position; `done` may be NULL. As msgsrv_bus_reply(). */
+static inline msgsrv_status plant_inventory_v2_Device_Position_reply(
+    msgsrv_bus *bus, uint64_t request, const plant_inventory_v2_Device_Position *message, msgsrv_bus_done_fn done, void *ctx,
+    msgsrv_error *error)
+{
+    return msgsrv_bus_reply(bus, request, &plant_inventory_v2_Device_Position_type, message, NULL, done, ctx, error);
+}
+
+/**
+ * The plant.inventory.v2.Device.Position of an event that must be one. On MSGSRV_OK it is the caller's, to be released with
+ * plant_inventory_v2_Device_Position_release(); otherwise it is untouched. As msgsrv_event_decode().
+ */
+static inline msgsrv_status plant_inventory_v2_Device_Position_from_event(
+    const msgsrv_event *event, plant_inventory_v2_Device_Position *message, msgsrv_error *error)
+{
+    return msgsrv_event_decode(event, &plant_inventory_v2_Device_Position_type, message, error);
+}
+
 /** The message plant.inventory.v2.Device.Channel. */
 extern const msgsrv_message_type plant_inventory_v2_Device_Channel_type;
 
@@ -59,6 +322,137 @@ extern const msgsrv_message_type plant_inventory_v2_Device_Channel_type;
 static inline void plant_inventory_v2_Device_Channel_release(plant_inventory_v2_Device_Channel *message)
 {
     msgsrv_message_release(&plant_inventory_v2_Device_Channel_type, message);
+}
+
+/** Publishes a plant.inventory.v2.Device.Channel, which is borrowed, and waits until the bus has accepted it. As msgsrv_bus_publish(). */
+static inline msgsrv_status plant_inventory_v2_Device_Channel_publish(
+    msgsrv_bus *bus, const char *topic, const plant_inventory_v2_Device_Channel *message, const msgsrv_publish_options *options,
+    msgsrv_receipt *receipt, msgsrv_error *error)
+{
+    return msgsrv_bus_publish(bus, topic, &plant_inventory_v2_Device_Channel_type, message, options, receipt, error);
+}
+
+/** Publishes without waiting; `done` may be NULL. As msgsrv_bus_publish_async(). */
+static inline msgsrv_status plant_inventory_v2_Device_Channel_publish_async(
+    msgsrv_bus *bus, const char *topic, const plant_inventory_v2_Device_Channel *message, const msgsrv_publish_options *options,
+    msgsrv_published_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_publish_async(bus, topic, &plant_inventory_v2_Device_Channel_type, message, options, done, ctx, error);
+}
+
+/** Binds a topic to plant.inventory.v2.Device.Channel and retains its last events; `done` may be NULL. As msgsrv_bus_declare_topic(). */
+static inline msgsrv_status plant_inventory_v2_Device_Channel_declare(
+    msgsrv_bus *bus, const char *topic, uint32_t retain, msgsrv_bus_done_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_declare_topic(bus, topic, plant_inventory_v2_Device_Channel_type.name, plant_inventory_v2_Device_Channel_type.file, retain,
+                                    done, ctx, error);
+}
+
+/** What a subscription to plant.inventory.v2.Device.Channel is told, on the loop's thread; each may be NULL but `event`. */
+typedef struct plant_inventory_v2_Device_Channel_subscriber {
+    /** An event. The message is shared: not to be changed, released or kept. */
+    void (*event)(msgsrv_bus *bus, const plant_inventory_v2_Device_Channel *message, const msgsrv_event *event, void *ctx);
+    /** Events are missing here. */
+    void (*gap)(msgsrv_bus *bus, const msgsrv_gap *gap, void *ctx);
+    /** The bus knows the subscription; again after each reconnection. */
+    void (*ready)(msgsrv_bus *bus, void *ctx);
+    /** It has ended, as `why` says: exactly once, and the last one. `gap` may be NULL. */
+    void (*end)(msgsrv_bus *bus, const msgsrv_error *why, const msgsrv_gap *gap, void *ctx);
+} plant_inventory_v2_Device_Channel_subscriber;
+
+/** What a subscription to plant.inventory.v2.Device.Channel remembers; the library copies it. */
+typedef struct plant_inventory_v2_Device_Channel_subscriber_closure {
+    void (*event)(msgsrv_bus *bus, const plant_inventory_v2_Device_Channel *message, const msgsrv_event *event, void *ctx);
+    void *ctx;
+} plant_inventory_v2_Device_Channel_subscriber_closure;
+
+/** For the library: tells an event to a closure's function. */
+void plant_inventory_v2_Device_Channel_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure);
+
+/** Subscribes to events that are a plant.inventory.v2.Device.Channel. The struct of functions is copied. As msgsrv_bus_subscribe(). */
+static inline msgsrv_status plant_inventory_v2_Device_Channel_subscribe(
+    msgsrv_bus *bus, const msgsrv_subscribe_options *options, const plant_inventory_v2_Device_Channel_subscriber *subscriber,
+    void *ctx, msgsrv_handle *handle, msgsrv_error *error)
+{
+    plant_inventory_v2_Device_Channel_subscriber_closure closure;
+    msgsrv_subscriber untyped;
+
+    closure.event = subscriber->event;
+    closure.ctx = ctx;
+    untyped.event = subscriber->event ? plant_inventory_v2_Device_Channel_subscriber_event : NULL;
+    untyped.gap = subscriber->gap;
+    untyped.ready = subscriber->ready;
+    untyped.end = subscriber->end;
+    return msgsrv_bus_subscribe_typed(bus, &plant_inventory_v2_Device_Channel_type, options, &untyped, ctx,
+                                      &closure, sizeof closure, handle, error);
+}
+
+/** What a consumer of plant.inventory.v2.Device.Channel is told, on the loop's thread; each may be NULL but `message`. */
+typedef struct plant_inventory_v2_Device_Channel_consumer {
+    /**
+     * A message, which is shared: not to be changed, released or kept. What is returned settles the delivery, as
+     * msgsrv_consumer says: MSGSRV_OK acks it, MSGSRV_DEFERRED leaves it to msgsrv_bus_settle().
+     */
+    msgsrv_status (*message)(
+        msgsrv_bus *bus, const plant_inventory_v2_Device_Channel *message, const msgsrv_delivery *delivery, void *ctx);
+    /** The bus knows the consumer; again after each reconnection. */
+    void (*ready)(msgsrv_bus *bus, void *ctx);
+    /** It has ended, as `why` says: exactly once, and the last one. */
+    void (*end)(msgsrv_bus *bus, const msgsrv_error *why, void *ctx);
+} plant_inventory_v2_Device_Channel_consumer;
+
+/** What a consumer of plant.inventory.v2.Device.Channel remembers; the library copies it. */
+typedef struct plant_inventory_v2_Device_Channel_consumer_closure {
+    msgsrv_status (*message)(
+        msgsrv_bus *bus, const plant_inventory_v2_Device_Channel *message, const msgsrv_delivery *delivery, void *ctx);
+    void *ctx;
+} plant_inventory_v2_Device_Channel_consumer_closure;
+
+/** For the library: hands a delivery to a closure's function. */
+msgsrv_status plant_inventory_v2_Device_Channel_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure);
+
+/** Consumes from a queue of plant.inventory.v2.Device.Channel; others are rejected. The struct of functions is copied. As msgsrv_bus_consume(). */
+static inline msgsrv_status plant_inventory_v2_Device_Channel_consume(
+    msgsrv_bus *bus, const char *queue, const msgsrv_consume_options *options,
+    const plant_inventory_v2_Device_Channel_consumer *consumer, void *ctx, msgsrv_handle *handle, msgsrv_error *error)
+{
+    plant_inventory_v2_Device_Channel_consumer_closure closure;
+    msgsrv_consumer untyped;
+
+    closure.message = consumer->message;
+    closure.ctx = ctx;
+    untyped.message = consumer->message ? plant_inventory_v2_Device_Channel_consumer_message : NULL;
+    untyped.ready = consumer->ready;
+    untyped.end = consumer->end;
+    return msgsrv_bus_consume_typed(bus, queue, &plant_inventory_v2_Device_Channel_type, options, &untyped, ctx,
+                                    &closure, sizeof closure, handle, error);
+}
+
+/** Asks with a plant.inventory.v2.Device.Channel whoever answers on the topic; `done` gets the reply, once. As msgsrv_bus_request(). */
+static inline msgsrv_status plant_inventory_v2_Device_Channel_request(
+    msgsrv_bus *bus, const char *topic, const plant_inventory_v2_Device_Channel *message, const msgsrv_publish_options *options,
+    uint32_t timeout_ms, msgsrv_replied_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_request(bus, topic, &plant_inventory_v2_Device_Channel_type, message, options, timeout_ms, done, ctx, error);
+}
+
+/** Answers a request, msgsrv_event::request, with a plant.inventory.v2.Device.Channel; `done` may be NULL. As msgsrv_bus_reply(). */
+static inline msgsrv_status plant_inventory_v2_Device_Channel_reply(
+    msgsrv_bus *bus, uint64_t request, const plant_inventory_v2_Device_Channel *message, msgsrv_bus_done_fn done, void *ctx,
+    msgsrv_error *error)
+{
+    return msgsrv_bus_reply(bus, request, &plant_inventory_v2_Device_Channel_type, message, NULL, done, ctx, error);
+}
+
+/**
+ * The plant.inventory.v2.Device.Channel of an event that must be one. On MSGSRV_OK it is the caller's, to be released with
+ * plant_inventory_v2_Device_Channel_release(); otherwise it is untouched. As msgsrv_event_decode().
+ */
+static inline msgsrv_status plant_inventory_v2_Device_Channel_from_event(
+    const msgsrv_event *event, plant_inventory_v2_Device_Channel *message, msgsrv_error *error)
+{
+    return msgsrv_event_decode(event, &plant_inventory_v2_Device_Channel_type, message, error);
 }
 
 /** The message plant.inventory.v2.Device.LabelsEntry. */
@@ -88,6 +482,137 @@ static inline void plant_inventory_v2_GetRequest_release(plant_inventory_v2_GetR
     msgsrv_message_release(&plant_inventory_v2_GetRequest_type, message);
 }
 
+/** Publishes a plant.inventory.v2.GetRequest, which is borrowed, and waits until the bus has accepted it. As msgsrv_bus_publish(). */
+static inline msgsrv_status plant_inventory_v2_GetRequest_publish(
+    msgsrv_bus *bus, const char *topic, const plant_inventory_v2_GetRequest *message, const msgsrv_publish_options *options,
+    msgsrv_receipt *receipt, msgsrv_error *error)
+{
+    return msgsrv_bus_publish(bus, topic, &plant_inventory_v2_GetRequest_type, message, options, receipt, error);
+}
+
+/** Publishes without waiting; `done` may be NULL. As msgsrv_bus_publish_async(). */
+static inline msgsrv_status plant_inventory_v2_GetRequest_publish_async(
+    msgsrv_bus *bus, const char *topic, const plant_inventory_v2_GetRequest *message, const msgsrv_publish_options *options,
+    msgsrv_published_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_publish_async(bus, topic, &plant_inventory_v2_GetRequest_type, message, options, done, ctx, error);
+}
+
+/** Binds a topic to plant.inventory.v2.GetRequest and retains its last events; `done` may be NULL. As msgsrv_bus_declare_topic(). */
+static inline msgsrv_status plant_inventory_v2_GetRequest_declare(
+    msgsrv_bus *bus, const char *topic, uint32_t retain, msgsrv_bus_done_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_declare_topic(bus, topic, plant_inventory_v2_GetRequest_type.name, plant_inventory_v2_GetRequest_type.file, retain,
+                                    done, ctx, error);
+}
+
+/** What a subscription to plant.inventory.v2.GetRequest is told, on the loop's thread; each may be NULL but `event`. */
+typedef struct plant_inventory_v2_GetRequest_subscriber {
+    /** An event. The message is shared: not to be changed, released or kept. */
+    void (*event)(msgsrv_bus *bus, const plant_inventory_v2_GetRequest *message, const msgsrv_event *event, void *ctx);
+    /** Events are missing here. */
+    void (*gap)(msgsrv_bus *bus, const msgsrv_gap *gap, void *ctx);
+    /** The bus knows the subscription; again after each reconnection. */
+    void (*ready)(msgsrv_bus *bus, void *ctx);
+    /** It has ended, as `why` says: exactly once, and the last one. `gap` may be NULL. */
+    void (*end)(msgsrv_bus *bus, const msgsrv_error *why, const msgsrv_gap *gap, void *ctx);
+} plant_inventory_v2_GetRequest_subscriber;
+
+/** What a subscription to plant.inventory.v2.GetRequest remembers; the library copies it. */
+typedef struct plant_inventory_v2_GetRequest_subscriber_closure {
+    void (*event)(msgsrv_bus *bus, const plant_inventory_v2_GetRequest *message, const msgsrv_event *event, void *ctx);
+    void *ctx;
+} plant_inventory_v2_GetRequest_subscriber_closure;
+
+/** For the library: tells an event to a closure's function. */
+void plant_inventory_v2_GetRequest_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure);
+
+/** Subscribes to events that are a plant.inventory.v2.GetRequest. The struct of functions is copied. As msgsrv_bus_subscribe(). */
+static inline msgsrv_status plant_inventory_v2_GetRequest_subscribe(
+    msgsrv_bus *bus, const msgsrv_subscribe_options *options, const plant_inventory_v2_GetRequest_subscriber *subscriber,
+    void *ctx, msgsrv_handle *handle, msgsrv_error *error)
+{
+    plant_inventory_v2_GetRequest_subscriber_closure closure;
+    msgsrv_subscriber untyped;
+
+    closure.event = subscriber->event;
+    closure.ctx = ctx;
+    untyped.event = subscriber->event ? plant_inventory_v2_GetRequest_subscriber_event : NULL;
+    untyped.gap = subscriber->gap;
+    untyped.ready = subscriber->ready;
+    untyped.end = subscriber->end;
+    return msgsrv_bus_subscribe_typed(bus, &plant_inventory_v2_GetRequest_type, options, &untyped, ctx,
+                                      &closure, sizeof closure, handle, error);
+}
+
+/** What a consumer of plant.inventory.v2.GetRequest is told, on the loop's thread; each may be NULL but `message`. */
+typedef struct plant_inventory_v2_GetRequest_consumer {
+    /**
+     * A message, which is shared: not to be changed, released or kept. What is returned settles the delivery, as
+     * msgsrv_consumer says: MSGSRV_OK acks it, MSGSRV_DEFERRED leaves it to msgsrv_bus_settle().
+     */
+    msgsrv_status (*message)(
+        msgsrv_bus *bus, const plant_inventory_v2_GetRequest *message, const msgsrv_delivery *delivery, void *ctx);
+    /** The bus knows the consumer; again after each reconnection. */
+    void (*ready)(msgsrv_bus *bus, void *ctx);
+    /** It has ended, as `why` says: exactly once, and the last one. */
+    void (*end)(msgsrv_bus *bus, const msgsrv_error *why, void *ctx);
+} plant_inventory_v2_GetRequest_consumer;
+
+/** What a consumer of plant.inventory.v2.GetRequest remembers; the library copies it. */
+typedef struct plant_inventory_v2_GetRequest_consumer_closure {
+    msgsrv_status (*message)(
+        msgsrv_bus *bus, const plant_inventory_v2_GetRequest *message, const msgsrv_delivery *delivery, void *ctx);
+    void *ctx;
+} plant_inventory_v2_GetRequest_consumer_closure;
+
+/** For the library: hands a delivery to a closure's function. */
+msgsrv_status plant_inventory_v2_GetRequest_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure);
+
+/** Consumes from a queue of plant.inventory.v2.GetRequest; others are rejected. The struct of functions is copied. As msgsrv_bus_consume(). */
+static inline msgsrv_status plant_inventory_v2_GetRequest_consume(
+    msgsrv_bus *bus, const char *queue, const msgsrv_consume_options *options,
+    const plant_inventory_v2_GetRequest_consumer *consumer, void *ctx, msgsrv_handle *handle, msgsrv_error *error)
+{
+    plant_inventory_v2_GetRequest_consumer_closure closure;
+    msgsrv_consumer untyped;
+
+    closure.message = consumer->message;
+    closure.ctx = ctx;
+    untyped.message = consumer->message ? plant_inventory_v2_GetRequest_consumer_message : NULL;
+    untyped.ready = consumer->ready;
+    untyped.end = consumer->end;
+    return msgsrv_bus_consume_typed(bus, queue, &plant_inventory_v2_GetRequest_type, options, &untyped, ctx,
+                                    &closure, sizeof closure, handle, error);
+}
+
+/** Asks with a plant.inventory.v2.GetRequest whoever answers on the topic; `done` gets the reply, once. As msgsrv_bus_request(). */
+static inline msgsrv_status plant_inventory_v2_GetRequest_request(
+    msgsrv_bus *bus, const char *topic, const plant_inventory_v2_GetRequest *message, const msgsrv_publish_options *options,
+    uint32_t timeout_ms, msgsrv_replied_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_request(bus, topic, &plant_inventory_v2_GetRequest_type, message, options, timeout_ms, done, ctx, error);
+}
+
+/** Answers a request, msgsrv_event::request, with a plant.inventory.v2.GetRequest; `done` may be NULL. As msgsrv_bus_reply(). */
+static inline msgsrv_status plant_inventory_v2_GetRequest_reply(
+    msgsrv_bus *bus, uint64_t request, const plant_inventory_v2_GetRequest *message, msgsrv_bus_done_fn done, void *ctx,
+    msgsrv_error *error)
+{
+    return msgsrv_bus_reply(bus, request, &plant_inventory_v2_GetRequest_type, message, NULL, done, ctx, error);
+}
+
+/**
+ * The plant.inventory.v2.GetRequest of an event that must be one. On MSGSRV_OK it is the caller's, to be released with
+ * plant_inventory_v2_GetRequest_release(); otherwise it is untouched. As msgsrv_event_decode().
+ */
+static inline msgsrv_status plant_inventory_v2_GetRequest_from_event(
+    const msgsrv_event *event, plant_inventory_v2_GetRequest *message, msgsrv_error *error)
+{
+    return msgsrv_event_decode(event, &plant_inventory_v2_GetRequest_type, message, error);
+}
+
 /** The message plant.inventory.v2.ListRequest. */
 extern const msgsrv_message_type plant_inventory_v2_ListRequest_type;
 
@@ -95,6 +620,137 @@ extern const msgsrv_message_type plant_inventory_v2_ListRequest_type;
 static inline void plant_inventory_v2_ListRequest_release(plant_inventory_v2_ListRequest *message)
 {
     msgsrv_message_release(&plant_inventory_v2_ListRequest_type, message);
+}
+
+/** Publishes a plant.inventory.v2.ListRequest, which is borrowed, and waits until the bus has accepted it. As msgsrv_bus_publish(). */
+static inline msgsrv_status plant_inventory_v2_ListRequest_publish(
+    msgsrv_bus *bus, const char *topic, const plant_inventory_v2_ListRequest *message, const msgsrv_publish_options *options,
+    msgsrv_receipt *receipt, msgsrv_error *error)
+{
+    return msgsrv_bus_publish(bus, topic, &plant_inventory_v2_ListRequest_type, message, options, receipt, error);
+}
+
+/** Publishes without waiting; `done` may be NULL. As msgsrv_bus_publish_async(). */
+static inline msgsrv_status plant_inventory_v2_ListRequest_publish_async(
+    msgsrv_bus *bus, const char *topic, const plant_inventory_v2_ListRequest *message, const msgsrv_publish_options *options,
+    msgsrv_published_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_publish_async(bus, topic, &plant_inventory_v2_ListRequest_type, message, options, done, ctx, error);
+}
+
+/** Binds a topic to plant.inventory.v2.ListRequest and retains its last events; `done` may be NULL. As msgsrv_bus_declare_topic(). */
+static inline msgsrv_status plant_inventory_v2_ListRequest_declare(
+    msgsrv_bus *bus, const char *topic, uint32_t retain, msgsrv_bus_done_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_declare_topic(bus, topic, plant_inventory_v2_ListRequest_type.name, plant_inventory_v2_ListRequest_type.file, retain,
+                                    done, ctx, error);
+}
+
+/** What a subscription to plant.inventory.v2.ListRequest is told, on the loop's thread; each may be NULL but `event`. */
+typedef struct plant_inventory_v2_ListRequest_subscriber {
+    /** An event. The message is shared: not to be changed, released or kept. */
+    void (*event)(msgsrv_bus *bus, const plant_inventory_v2_ListRequest *message, const msgsrv_event *event, void *ctx);
+    /** Events are missing here. */
+    void (*gap)(msgsrv_bus *bus, const msgsrv_gap *gap, void *ctx);
+    /** The bus knows the subscription; again after each reconnection. */
+    void (*ready)(msgsrv_bus *bus, void *ctx);
+    /** It has ended, as `why` says: exactly once, and the last one. `gap` may be NULL. */
+    void (*end)(msgsrv_bus *bus, const msgsrv_error *why, const msgsrv_gap *gap, void *ctx);
+} plant_inventory_v2_ListRequest_subscriber;
+
+/** What a subscription to plant.inventory.v2.ListRequest remembers; the library copies it. */
+typedef struct plant_inventory_v2_ListRequest_subscriber_closure {
+    void (*event)(msgsrv_bus *bus, const plant_inventory_v2_ListRequest *message, const msgsrv_event *event, void *ctx);
+    void *ctx;
+} plant_inventory_v2_ListRequest_subscriber_closure;
+
+/** For the library: tells an event to a closure's function. */
+void plant_inventory_v2_ListRequest_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure);
+
+/** Subscribes to events that are a plant.inventory.v2.ListRequest. The struct of functions is copied. As msgsrv_bus_subscribe(). */
+static inline msgsrv_status plant_inventory_v2_ListRequest_subscribe(
+    msgsrv_bus *bus, const msgsrv_subscribe_options *options, const plant_inventory_v2_ListRequest_subscriber *subscriber,
+    void *ctx, msgsrv_handle *handle, msgsrv_error *error)
+{
+    plant_inventory_v2_ListRequest_subscriber_closure closure;
+    msgsrv_subscriber untyped;
+
+    closure.event = subscriber->event;
+    closure.ctx = ctx;
+    untyped.event = subscriber->event ? plant_inventory_v2_ListRequest_subscriber_event : NULL;
+    untyped.gap = subscriber->gap;
+    untyped.ready = subscriber->ready;
+    untyped.end = subscriber->end;
+    return msgsrv_bus_subscribe_typed(bus, &plant_inventory_v2_ListRequest_type, options, &untyped, ctx,
+                                      &closure, sizeof closure, handle, error);
+}
+
+/** What a consumer of plant.inventory.v2.ListRequest is told, on the loop's thread; each may be NULL but `message`. */
+typedef struct plant_inventory_v2_ListRequest_consumer {
+    /**
+     * A message, which is shared: not to be changed, released or kept. What is returned settles the delivery, as
+     * msgsrv_consumer says: MSGSRV_OK acks it, MSGSRV_DEFERRED leaves it to msgsrv_bus_settle().
+     */
+    msgsrv_status (*message)(
+        msgsrv_bus *bus, const plant_inventory_v2_ListRequest *message, const msgsrv_delivery *delivery, void *ctx);
+    /** The bus knows the consumer; again after each reconnection. */
+    void (*ready)(msgsrv_bus *bus, void *ctx);
+    /** It has ended, as `why` says: exactly once, and the last one. */
+    void (*end)(msgsrv_bus *bus, const msgsrv_error *why, void *ctx);
+} plant_inventory_v2_ListRequest_consumer;
+
+/** What a consumer of plant.inventory.v2.ListRequest remembers; the library copies it. */
+typedef struct plant_inventory_v2_ListRequest_consumer_closure {
+    msgsrv_status (*message)(
+        msgsrv_bus *bus, const plant_inventory_v2_ListRequest *message, const msgsrv_delivery *delivery, void *ctx);
+    void *ctx;
+} plant_inventory_v2_ListRequest_consumer_closure;
+
+/** For the library: hands a delivery to a closure's function. */
+msgsrv_status plant_inventory_v2_ListRequest_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure);
+
+/** Consumes from a queue of plant.inventory.v2.ListRequest; others are rejected. The struct of functions is copied. As msgsrv_bus_consume(). */
+static inline msgsrv_status plant_inventory_v2_ListRequest_consume(
+    msgsrv_bus *bus, const char *queue, const msgsrv_consume_options *options,
+    const plant_inventory_v2_ListRequest_consumer *consumer, void *ctx, msgsrv_handle *handle, msgsrv_error *error)
+{
+    plant_inventory_v2_ListRequest_consumer_closure closure;
+    msgsrv_consumer untyped;
+
+    closure.message = consumer->message;
+    closure.ctx = ctx;
+    untyped.message = consumer->message ? plant_inventory_v2_ListRequest_consumer_message : NULL;
+    untyped.ready = consumer->ready;
+    untyped.end = consumer->end;
+    return msgsrv_bus_consume_typed(bus, queue, &plant_inventory_v2_ListRequest_type, options, &untyped, ctx,
+                                    &closure, sizeof closure, handle, error);
+}
+
+/** Asks with a plant.inventory.v2.ListRequest whoever answers on the topic; `done` gets the reply, once. As msgsrv_bus_request(). */
+static inline msgsrv_status plant_inventory_v2_ListRequest_request(
+    msgsrv_bus *bus, const char *topic, const plant_inventory_v2_ListRequest *message, const msgsrv_publish_options *options,
+    uint32_t timeout_ms, msgsrv_replied_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_request(bus, topic, &plant_inventory_v2_ListRequest_type, message, options, timeout_ms, done, ctx, error);
+}
+
+/** Answers a request, msgsrv_event::request, with a plant.inventory.v2.ListRequest; `done` may be NULL. As msgsrv_bus_reply(). */
+static inline msgsrv_status plant_inventory_v2_ListRequest_reply(
+    msgsrv_bus *bus, uint64_t request, const plant_inventory_v2_ListRequest *message, msgsrv_bus_done_fn done, void *ctx,
+    msgsrv_error *error)
+{
+    return msgsrv_bus_reply(bus, request, &plant_inventory_v2_ListRequest_type, message, NULL, done, ctx, error);
+}
+
+/**
+ * The plant.inventory.v2.ListRequest of an event that must be one. On MSGSRV_OK it is the caller's, to be released with
+ * plant_inventory_v2_ListRequest_release(); otherwise it is untouched. As msgsrv_event_decode().
+ */
+static inline msgsrv_status plant_inventory_v2_ListRequest_from_event(
+    const msgsrv_event *event, plant_inventory_v2_ListRequest *message, msgsrv_error *error)
+{
+    return msgsrv_event_decode(event, &plant_inventory_v2_ListRequest_type, message, error);
 }
 
 /** The message plant.inventory.v2.ListResponse. */
@@ -106,6 +762,137 @@ static inline void plant_inventory_v2_ListResponse_release(plant_inventory_v2_Li
     msgsrv_message_release(&plant_inventory_v2_ListResponse_type, message);
 }
 
+/** Publishes a plant.inventory.v2.ListResponse, which is borrowed, and waits until the bus has accepted it. As msgsrv_bus_publish(). */
+static inline msgsrv_status plant_inventory_v2_ListResponse_publish(
+    msgsrv_bus *bus, const char *topic, const plant_inventory_v2_ListResponse *message, const msgsrv_publish_options *options,
+    msgsrv_receipt *receipt, msgsrv_error *error)
+{
+    return msgsrv_bus_publish(bus, topic, &plant_inventory_v2_ListResponse_type, message, options, receipt, error);
+}
+
+/** Publishes without waiting; `done` may be NULL. As msgsrv_bus_publish_async(). */
+static inline msgsrv_status plant_inventory_v2_ListResponse_publish_async(
+    msgsrv_bus *bus, const char *topic, const plant_inventory_v2_ListResponse *message, const msgsrv_publish_options *options,
+    msgsrv_published_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_publish_async(bus, topic, &plant_inventory_v2_ListResponse_type, message, options, done, ctx, error);
+}
+
+/** Binds a topic to plant.inventory.v2.ListResponse and retains its last events; `done` may be NULL. As msgsrv_bus_declare_topic(). */
+static inline msgsrv_status plant_inventory_v2_ListResponse_declare(
+    msgsrv_bus *bus, const char *topic, uint32_t retain, msgsrv_bus_done_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_declare_topic(bus, topic, plant_inventory_v2_ListResponse_type.name, plant_inventory_v2_ListResponse_type.file, retain,
+                                    done, ctx, error);
+}
+
+/** What a subscription to plant.inventory.v2.ListResponse is told, on the loop's thread; each may be NULL but `event`. */
+typedef struct plant_inventory_v2_ListResponse_subscriber {
+    /** An event. The message is shared: not to be changed, released or kept. */
+    void (*event)(msgsrv_bus *bus, const plant_inventory_v2_ListResponse *message, const msgsrv_event *event, void *ctx);
+    /** Events are missing here. */
+    void (*gap)(msgsrv_bus *bus, const msgsrv_gap *gap, void *ctx);
+    /** The bus knows the subscription; again after each reconnection. */
+    void (*ready)(msgsrv_bus *bus, void *ctx);
+    /** It has ended, as `why` says: exactly once, and the last one. `gap` may be NULL. */
+    void (*end)(msgsrv_bus *bus, const msgsrv_error *why, const msgsrv_gap *gap, void *ctx);
+} plant_inventory_v2_ListResponse_subscriber;
+
+/** What a subscription to plant.inventory.v2.ListResponse remembers; the library copies it. */
+typedef struct plant_inventory_v2_ListResponse_subscriber_closure {
+    void (*event)(msgsrv_bus *bus, const plant_inventory_v2_ListResponse *message, const msgsrv_event *event, void *ctx);
+    void *ctx;
+} plant_inventory_v2_ListResponse_subscriber_closure;
+
+/** For the library: tells an event to a closure's function. */
+void plant_inventory_v2_ListResponse_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure);
+
+/** Subscribes to events that are a plant.inventory.v2.ListResponse. The struct of functions is copied. As msgsrv_bus_subscribe(). */
+static inline msgsrv_status plant_inventory_v2_ListResponse_subscribe(
+    msgsrv_bus *bus, const msgsrv_subscribe_options *options, const plant_inventory_v2_ListResponse_subscriber *subscriber,
+    void *ctx, msgsrv_handle *handle, msgsrv_error *error)
+{
+    plant_inventory_v2_ListResponse_subscriber_closure closure;
+    msgsrv_subscriber untyped;
+
+    closure.event = subscriber->event;
+    closure.ctx = ctx;
+    untyped.event = subscriber->event ? plant_inventory_v2_ListResponse_subscriber_event : NULL;
+    untyped.gap = subscriber->gap;
+    untyped.ready = subscriber->ready;
+    untyped.end = subscriber->end;
+    return msgsrv_bus_subscribe_typed(bus, &plant_inventory_v2_ListResponse_type, options, &untyped, ctx,
+                                      &closure, sizeof closure, handle, error);
+}
+
+/** What a consumer of plant.inventory.v2.ListResponse is told, on the loop's thread; each may be NULL but `message`. */
+typedef struct plant_inventory_v2_ListResponse_consumer {
+    /**
+     * A message, which is shared: not to be changed, released or kept. What is returned settles the delivery, as
+     * msgsrv_consumer says: MSGSRV_OK acks it, MSGSRV_DEFERRED leaves it to msgsrv_bus_settle().
+     */
+    msgsrv_status (*message)(
+        msgsrv_bus *bus, const plant_inventory_v2_ListResponse *message, const msgsrv_delivery *delivery, void *ctx);
+    /** The bus knows the consumer; again after each reconnection. */
+    void (*ready)(msgsrv_bus *bus, void *ctx);
+    /** It has ended, as `why` says: exactly once, and the last one. */
+    void (*end)(msgsrv_bus *bus, const msgsrv_error *why, void *ctx);
+} plant_inventory_v2_ListResponse_consumer;
+
+/** What a consumer of plant.inventory.v2.ListResponse remembers; the library copies it. */
+typedef struct plant_inventory_v2_ListResponse_consumer_closure {
+    msgsrv_status (*message)(
+        msgsrv_bus *bus, const plant_inventory_v2_ListResponse *message, const msgsrv_delivery *delivery, void *ctx);
+    void *ctx;
+} plant_inventory_v2_ListResponse_consumer_closure;
+
+/** For the library: hands a delivery to a closure's function. */
+msgsrv_status plant_inventory_v2_ListResponse_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure);
+
+/** Consumes from a queue of plant.inventory.v2.ListResponse; others are rejected. The struct of functions is copied. As msgsrv_bus_consume(). */
+static inline msgsrv_status plant_inventory_v2_ListResponse_consume(
+    msgsrv_bus *bus, const char *queue, const msgsrv_consume_options *options,
+    const plant_inventory_v2_ListResponse_consumer *consumer, void *ctx, msgsrv_handle *handle, msgsrv_error *error)
+{
+    plant_inventory_v2_ListResponse_consumer_closure closure;
+    msgsrv_consumer untyped;
+
+    closure.message = consumer->message;
+    closure.ctx = ctx;
+    untyped.message = consumer->message ? plant_inventory_v2_ListResponse_consumer_message : NULL;
+    untyped.ready = consumer->ready;
+    untyped.end = consumer->end;
+    return msgsrv_bus_consume_typed(bus, queue, &plant_inventory_v2_ListResponse_type, options, &untyped, ctx,
+                                    &closure, sizeof closure, handle, error);
+}
+
+/** Asks with a plant.inventory.v2.ListResponse whoever answers on the topic; `done` gets the reply, once. As msgsrv_bus_request(). */
+static inline msgsrv_status plant_inventory_v2_ListResponse_request(
+    msgsrv_bus *bus, const char *topic, const plant_inventory_v2_ListResponse *message, const msgsrv_publish_options *options,
+    uint32_t timeout_ms, msgsrv_replied_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_request(bus, topic, &plant_inventory_v2_ListResponse_type, message, options, timeout_ms, done, ctx, error);
+}
+
+/** Answers a request, msgsrv_event::request, with a plant.inventory.v2.ListResponse; `done` may be NULL. As msgsrv_bus_reply(). */
+static inline msgsrv_status plant_inventory_v2_ListResponse_reply(
+    msgsrv_bus *bus, uint64_t request, const plant_inventory_v2_ListResponse *message, msgsrv_bus_done_fn done, void *ctx,
+    msgsrv_error *error)
+{
+    return msgsrv_bus_reply(bus, request, &plant_inventory_v2_ListResponse_type, message, NULL, done, ctx, error);
+}
+
+/**
+ * The plant.inventory.v2.ListResponse of an event that must be one. On MSGSRV_OK it is the caller's, to be released with
+ * plant_inventory_v2_ListResponse_release(); otherwise it is untouched. As msgsrv_event_decode().
+ */
+static inline msgsrv_status plant_inventory_v2_ListResponse_from_event(
+    const msgsrv_event *event, plant_inventory_v2_ListResponse *message, msgsrv_error *error)
+{
+    return msgsrv_event_decode(event, &plant_inventory_v2_ListResponse_type, message, error);
+}
+
 /** The message plant.inventory.v2.DeleteResponse. */
 extern const msgsrv_message_type plant_inventory_v2_DeleteResponse_type;
 
@@ -113,6 +900,137 @@ extern const msgsrv_message_type plant_inventory_v2_DeleteResponse_type;
 static inline void plant_inventory_v2_DeleteResponse_release(plant_inventory_v2_DeleteResponse *message)
 {
     msgsrv_message_release(&plant_inventory_v2_DeleteResponse_type, message);
+}
+
+/** Publishes a plant.inventory.v2.DeleteResponse, which is borrowed, and waits until the bus has accepted it. As msgsrv_bus_publish(). */
+static inline msgsrv_status plant_inventory_v2_DeleteResponse_publish(
+    msgsrv_bus *bus, const char *topic, const plant_inventory_v2_DeleteResponse *message, const msgsrv_publish_options *options,
+    msgsrv_receipt *receipt, msgsrv_error *error)
+{
+    return msgsrv_bus_publish(bus, topic, &plant_inventory_v2_DeleteResponse_type, message, options, receipt, error);
+}
+
+/** Publishes without waiting; `done` may be NULL. As msgsrv_bus_publish_async(). */
+static inline msgsrv_status plant_inventory_v2_DeleteResponse_publish_async(
+    msgsrv_bus *bus, const char *topic, const plant_inventory_v2_DeleteResponse *message, const msgsrv_publish_options *options,
+    msgsrv_published_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_publish_async(bus, topic, &plant_inventory_v2_DeleteResponse_type, message, options, done, ctx, error);
+}
+
+/** Binds a topic to plant.inventory.v2.DeleteResponse and retains its last events; `done` may be NULL. As msgsrv_bus_declare_topic(). */
+static inline msgsrv_status plant_inventory_v2_DeleteResponse_declare(
+    msgsrv_bus *bus, const char *topic, uint32_t retain, msgsrv_bus_done_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_declare_topic(bus, topic, plant_inventory_v2_DeleteResponse_type.name, plant_inventory_v2_DeleteResponse_type.file, retain,
+                                    done, ctx, error);
+}
+
+/** What a subscription to plant.inventory.v2.DeleteResponse is told, on the loop's thread; each may be NULL but `event`. */
+typedef struct plant_inventory_v2_DeleteResponse_subscriber {
+    /** An event. The message is shared: not to be changed, released or kept. */
+    void (*event)(msgsrv_bus *bus, const plant_inventory_v2_DeleteResponse *message, const msgsrv_event *event, void *ctx);
+    /** Events are missing here. */
+    void (*gap)(msgsrv_bus *bus, const msgsrv_gap *gap, void *ctx);
+    /** The bus knows the subscription; again after each reconnection. */
+    void (*ready)(msgsrv_bus *bus, void *ctx);
+    /** It has ended, as `why` says: exactly once, and the last one. `gap` may be NULL. */
+    void (*end)(msgsrv_bus *bus, const msgsrv_error *why, const msgsrv_gap *gap, void *ctx);
+} plant_inventory_v2_DeleteResponse_subscriber;
+
+/** What a subscription to plant.inventory.v2.DeleteResponse remembers; the library copies it. */
+typedef struct plant_inventory_v2_DeleteResponse_subscriber_closure {
+    void (*event)(msgsrv_bus *bus, const plant_inventory_v2_DeleteResponse *message, const msgsrv_event *event, void *ctx);
+    void *ctx;
+} plant_inventory_v2_DeleteResponse_subscriber_closure;
+
+/** For the library: tells an event to a closure's function. */
+void plant_inventory_v2_DeleteResponse_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure);
+
+/** Subscribes to events that are a plant.inventory.v2.DeleteResponse. The struct of functions is copied. As msgsrv_bus_subscribe(). */
+static inline msgsrv_status plant_inventory_v2_DeleteResponse_subscribe(
+    msgsrv_bus *bus, const msgsrv_subscribe_options *options, const plant_inventory_v2_DeleteResponse_subscriber *subscriber,
+    void *ctx, msgsrv_handle *handle, msgsrv_error *error)
+{
+    plant_inventory_v2_DeleteResponse_subscriber_closure closure;
+    msgsrv_subscriber untyped;
+
+    closure.event = subscriber->event;
+    closure.ctx = ctx;
+    untyped.event = subscriber->event ? plant_inventory_v2_DeleteResponse_subscriber_event : NULL;
+    untyped.gap = subscriber->gap;
+    untyped.ready = subscriber->ready;
+    untyped.end = subscriber->end;
+    return msgsrv_bus_subscribe_typed(bus, &plant_inventory_v2_DeleteResponse_type, options, &untyped, ctx,
+                                      &closure, sizeof closure, handle, error);
+}
+
+/** What a consumer of plant.inventory.v2.DeleteResponse is told, on the loop's thread; each may be NULL but `message`. */
+typedef struct plant_inventory_v2_DeleteResponse_consumer {
+    /**
+     * A message, which is shared: not to be changed, released or kept. What is returned settles the delivery, as
+     * msgsrv_consumer says: MSGSRV_OK acks it, MSGSRV_DEFERRED leaves it to msgsrv_bus_settle().
+     */
+    msgsrv_status (*message)(
+        msgsrv_bus *bus, const plant_inventory_v2_DeleteResponse *message, const msgsrv_delivery *delivery, void *ctx);
+    /** The bus knows the consumer; again after each reconnection. */
+    void (*ready)(msgsrv_bus *bus, void *ctx);
+    /** It has ended, as `why` says: exactly once, and the last one. */
+    void (*end)(msgsrv_bus *bus, const msgsrv_error *why, void *ctx);
+} plant_inventory_v2_DeleteResponse_consumer;
+
+/** What a consumer of plant.inventory.v2.DeleteResponse remembers; the library copies it. */
+typedef struct plant_inventory_v2_DeleteResponse_consumer_closure {
+    msgsrv_status (*message)(
+        msgsrv_bus *bus, const plant_inventory_v2_DeleteResponse *message, const msgsrv_delivery *delivery, void *ctx);
+    void *ctx;
+} plant_inventory_v2_DeleteResponse_consumer_closure;
+
+/** For the library: hands a delivery to a closure's function. */
+msgsrv_status plant_inventory_v2_DeleteResponse_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure);
+
+/** Consumes from a queue of plant.inventory.v2.DeleteResponse; others are rejected. The struct of functions is copied. As msgsrv_bus_consume(). */
+static inline msgsrv_status plant_inventory_v2_DeleteResponse_consume(
+    msgsrv_bus *bus, const char *queue, const msgsrv_consume_options *options,
+    const plant_inventory_v2_DeleteResponse_consumer *consumer, void *ctx, msgsrv_handle *handle, msgsrv_error *error)
+{
+    plant_inventory_v2_DeleteResponse_consumer_closure closure;
+    msgsrv_consumer untyped;
+
+    closure.message = consumer->message;
+    closure.ctx = ctx;
+    untyped.message = consumer->message ? plant_inventory_v2_DeleteResponse_consumer_message : NULL;
+    untyped.ready = consumer->ready;
+    untyped.end = consumer->end;
+    return msgsrv_bus_consume_typed(bus, queue, &plant_inventory_v2_DeleteResponse_type, options, &untyped, ctx,
+                                    &closure, sizeof closure, handle, error);
+}
+
+/** Asks with a plant.inventory.v2.DeleteResponse whoever answers on the topic; `done` gets the reply, once. As msgsrv_bus_request(). */
+static inline msgsrv_status plant_inventory_v2_DeleteResponse_request(
+    msgsrv_bus *bus, const char *topic, const plant_inventory_v2_DeleteResponse *message, const msgsrv_publish_options *options,
+    uint32_t timeout_ms, msgsrv_replied_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_request(bus, topic, &plant_inventory_v2_DeleteResponse_type, message, options, timeout_ms, done, ctx, error);
+}
+
+/** Answers a request, msgsrv_event::request, with a plant.inventory.v2.DeleteResponse; `done` may be NULL. As msgsrv_bus_reply(). */
+static inline msgsrv_status plant_inventory_v2_DeleteResponse_reply(
+    msgsrv_bus *bus, uint64_t request, const plant_inventory_v2_DeleteResponse *message, msgsrv_bus_done_fn done, void *ctx,
+    msgsrv_error *error)
+{
+    return msgsrv_bus_reply(bus, request, &plant_inventory_v2_DeleteResponse_type, message, NULL, done, ctx, error);
+}
+
+/**
+ * The plant.inventory.v2.DeleteResponse of an event that must be one. On MSGSRV_OK it is the caller's, to be released with
+ * plant_inventory_v2_DeleteResponse_release(); otherwise it is untouched. As msgsrv_event_decode().
+ */
+static inline msgsrv_status plant_inventory_v2_DeleteResponse_from_event(
+    const msgsrv_event *event, plant_inventory_v2_DeleteResponse *message, msgsrv_error *error)
+{
+    return msgsrv_event_decode(event, &plant_inventory_v2_DeleteResponse_type, message, error);
 }
 
 /** The message plant.inventory.v2.Image. */
@@ -137,6 +1055,137 @@ static inline void plant_inventory_v2_Image_release(plant_inventory_v2_Image *me
 #else
 #define plant_inventory_v2_Image_init_default {0}
 #endif
+
+/** Publishes a plant.inventory.v2.Image, which is borrowed, and waits until the bus has accepted it. As msgsrv_bus_publish(). */
+static inline msgsrv_status plant_inventory_v2_Image_publish(
+    msgsrv_bus *bus, const char *topic, const plant_inventory_v2_Image *message, const msgsrv_publish_options *options,
+    msgsrv_receipt *receipt, msgsrv_error *error)
+{
+    return msgsrv_bus_publish(bus, topic, &plant_inventory_v2_Image_type, message, options, receipt, error);
+}
+
+/** Publishes without waiting; `done` may be NULL. As msgsrv_bus_publish_async(). */
+static inline msgsrv_status plant_inventory_v2_Image_publish_async(
+    msgsrv_bus *bus, const char *topic, const plant_inventory_v2_Image *message, const msgsrv_publish_options *options,
+    msgsrv_published_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_publish_async(bus, topic, &plant_inventory_v2_Image_type, message, options, done, ctx, error);
+}
+
+/** Binds a topic to plant.inventory.v2.Image and retains its last events; `done` may be NULL. As msgsrv_bus_declare_topic(). */
+static inline msgsrv_status plant_inventory_v2_Image_declare(
+    msgsrv_bus *bus, const char *topic, uint32_t retain, msgsrv_bus_done_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_declare_topic(bus, topic, plant_inventory_v2_Image_type.name, plant_inventory_v2_Image_type.file, retain,
+                                    done, ctx, error);
+}
+
+/** What a subscription to plant.inventory.v2.Image is told, on the loop's thread; each may be NULL but `event`. */
+typedef struct plant_inventory_v2_Image_subscriber {
+    /** An event. The message is shared: not to be changed, released or kept. */
+    void (*event)(msgsrv_bus *bus, const plant_inventory_v2_Image *message, const msgsrv_event *event, void *ctx);
+    /** Events are missing here. */
+    void (*gap)(msgsrv_bus *bus, const msgsrv_gap *gap, void *ctx);
+    /** The bus knows the subscription; again after each reconnection. */
+    void (*ready)(msgsrv_bus *bus, void *ctx);
+    /** It has ended, as `why` says: exactly once, and the last one. `gap` may be NULL. */
+    void (*end)(msgsrv_bus *bus, const msgsrv_error *why, const msgsrv_gap *gap, void *ctx);
+} plant_inventory_v2_Image_subscriber;
+
+/** What a subscription to plant.inventory.v2.Image remembers; the library copies it. */
+typedef struct plant_inventory_v2_Image_subscriber_closure {
+    void (*event)(msgsrv_bus *bus, const plant_inventory_v2_Image *message, const msgsrv_event *event, void *ctx);
+    void *ctx;
+} plant_inventory_v2_Image_subscriber_closure;
+
+/** For the library: tells an event to a closure's function. */
+void plant_inventory_v2_Image_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure);
+
+/** Subscribes to events that are a plant.inventory.v2.Image. The struct of functions is copied. As msgsrv_bus_subscribe(). */
+static inline msgsrv_status plant_inventory_v2_Image_subscribe(
+    msgsrv_bus *bus, const msgsrv_subscribe_options *options, const plant_inventory_v2_Image_subscriber *subscriber,
+    void *ctx, msgsrv_handle *handle, msgsrv_error *error)
+{
+    plant_inventory_v2_Image_subscriber_closure closure;
+    msgsrv_subscriber untyped;
+
+    closure.event = subscriber->event;
+    closure.ctx = ctx;
+    untyped.event = subscriber->event ? plant_inventory_v2_Image_subscriber_event : NULL;
+    untyped.gap = subscriber->gap;
+    untyped.ready = subscriber->ready;
+    untyped.end = subscriber->end;
+    return msgsrv_bus_subscribe_typed(bus, &plant_inventory_v2_Image_type, options, &untyped, ctx,
+                                      &closure, sizeof closure, handle, error);
+}
+
+/** What a consumer of plant.inventory.v2.Image is told, on the loop's thread; each may be NULL but `message`. */
+typedef struct plant_inventory_v2_Image_consumer {
+    /**
+     * A message, which is shared: not to be changed, released or kept. What is returned settles the delivery, as
+     * msgsrv_consumer says: MSGSRV_OK acks it, MSGSRV_DEFERRED leaves it to msgsrv_bus_settle().
+     */
+    msgsrv_status (*message)(
+        msgsrv_bus *bus, const plant_inventory_v2_Image *message, const msgsrv_delivery *delivery, void *ctx);
+    /** The bus knows the consumer; again after each reconnection. */
+    void (*ready)(msgsrv_bus *bus, void *ctx);
+    /** It has ended, as `why` says: exactly once, and the last one. */
+    void (*end)(msgsrv_bus *bus, const msgsrv_error *why, void *ctx);
+} plant_inventory_v2_Image_consumer;
+
+/** What a consumer of plant.inventory.v2.Image remembers; the library copies it. */
+typedef struct plant_inventory_v2_Image_consumer_closure {
+    msgsrv_status (*message)(
+        msgsrv_bus *bus, const plant_inventory_v2_Image *message, const msgsrv_delivery *delivery, void *ctx);
+    void *ctx;
+} plant_inventory_v2_Image_consumer_closure;
+
+/** For the library: hands a delivery to a closure's function. */
+msgsrv_status plant_inventory_v2_Image_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure);
+
+/** Consumes from a queue of plant.inventory.v2.Image; others are rejected. The struct of functions is copied. As msgsrv_bus_consume(). */
+static inline msgsrv_status plant_inventory_v2_Image_consume(
+    msgsrv_bus *bus, const char *queue, const msgsrv_consume_options *options,
+    const plant_inventory_v2_Image_consumer *consumer, void *ctx, msgsrv_handle *handle, msgsrv_error *error)
+{
+    plant_inventory_v2_Image_consumer_closure closure;
+    msgsrv_consumer untyped;
+
+    closure.message = consumer->message;
+    closure.ctx = ctx;
+    untyped.message = consumer->message ? plant_inventory_v2_Image_consumer_message : NULL;
+    untyped.ready = consumer->ready;
+    untyped.end = consumer->end;
+    return msgsrv_bus_consume_typed(bus, queue, &plant_inventory_v2_Image_type, options, &untyped, ctx,
+                                    &closure, sizeof closure, handle, error);
+}
+
+/** Asks with a plant.inventory.v2.Image whoever answers on the topic; `done` gets the reply, once. As msgsrv_bus_request(). */
+static inline msgsrv_status plant_inventory_v2_Image_request(
+    msgsrv_bus *bus, const char *topic, const plant_inventory_v2_Image *message, const msgsrv_publish_options *options,
+    uint32_t timeout_ms, msgsrv_replied_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_request(bus, topic, &plant_inventory_v2_Image_type, message, options, timeout_ms, done, ctx, error);
+}
+
+/** Answers a request, msgsrv_event::request, with a plant.inventory.v2.Image; `done` may be NULL. As msgsrv_bus_reply(). */
+static inline msgsrv_status plant_inventory_v2_Image_reply(
+    msgsrv_bus *bus, uint64_t request, const plant_inventory_v2_Image *message, msgsrv_bus_done_fn done, void *ctx,
+    msgsrv_error *error)
+{
+    return msgsrv_bus_reply(bus, request, &plant_inventory_v2_Image_type, message, NULL, done, ctx, error);
+}
+
+/**
+ * The plant.inventory.v2.Image of an event that must be one. On MSGSRV_OK it is the caller's, to be released with
+ * plant_inventory_v2_Image_release(); otherwise it is untouched. As msgsrv_event_decode().
+ */
+static inline msgsrv_status plant_inventory_v2_Image_from_event(
+    const msgsrv_event *event, plant_inventory_v2_Image *message, msgsrv_error *error)
+{
+    return msgsrv_event_decode(event, &plant_inventory_v2_Image_type, message, error);
+}
 
 /**
  * The inventory.

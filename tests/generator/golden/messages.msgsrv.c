@@ -149,7 +149,23 @@ const msgsrv_message_type messages_EchoMessage_type = {
     .fields = messages_EchoMessage_field_table,
     .field_count = 1,
     .has_strings = 1,
+    .file = &messages_proto_file,
 };
+
+void messages_EchoMessage_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure)
+{
+    const messages_EchoMessage_subscriber_closure *typed = (const messages_EchoMessage_subscriber_closure *)closure;
+
+    typed->event(bus, (const messages_EchoMessage *)event->message, event, typed->ctx);
+}
+
+msgsrv_status messages_EchoMessage_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure)
+{
+    const messages_EchoMessage_consumer_closure *typed = (const messages_EchoMessage_consumer_closure *)closure;
+
+    return typed->message(bus, (const messages_EchoMessage *)delivery->event->message, delivery, typed->ctx);
+}
 
 static const msgsrv_field messages_AddRequest_field_table[] = {
     {1, MSGSRV_FIELD_SCALAR, 0, "a", NULL},
@@ -163,7 +179,23 @@ const msgsrv_message_type messages_AddRequest_type = {
     .fields = messages_AddRequest_field_table,
     .field_count = 2,
     .has_strings = 0,
+    .file = &messages_proto_file,
 };
+
+void messages_AddRequest_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure)
+{
+    const messages_AddRequest_subscriber_closure *typed = (const messages_AddRequest_subscriber_closure *)closure;
+
+    typed->event(bus, (const messages_AddRequest *)event->message, event, typed->ctx);
+}
+
+msgsrv_status messages_AddRequest_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure)
+{
+    const messages_AddRequest_consumer_closure *typed = (const messages_AddRequest_consumer_closure *)closure;
+
+    return typed->message(bus, (const messages_AddRequest *)delivery->event->message, delivery, typed->ctx);
+}
 
 static const msgsrv_field messages_AddResponse_field_table[] = {
     {1, MSGSRV_FIELD_SCALAR, 0, "result", NULL},
@@ -176,7 +208,23 @@ const msgsrv_message_type messages_AddResponse_type = {
     .fields = messages_AddResponse_field_table,
     .field_count = 1,
     .has_strings = 0,
+    .file = &messages_proto_file,
 };
+
+void messages_AddResponse_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure)
+{
+    const messages_AddResponse_subscriber_closure *typed = (const messages_AddResponse_subscriber_closure *)closure;
+
+    typed->event(bus, (const messages_AddResponse *)event->message, event, typed->ctx);
+}
+
+msgsrv_status messages_AddResponse_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure)
+{
+    const messages_AddResponse_consumer_closure *typed = (const messages_AddResponse_consumer_closure *)closure;
+
+    return typed->message(bus, (const messages_AddResponse *)delivery->event->message, delivery, typed->ctx);
+}
 
 static const msgsrv_field messages_ClientMessage_field_table[] = {
     {1, MSGSRV_FIELD_MESSAGE, 0, "echo_message", &messages_EchoMessage_type},
@@ -190,7 +238,23 @@ const msgsrv_message_type messages_ClientMessage_type = {
     .fields = messages_ClientMessage_field_table,
     .field_count = 2,
     .has_strings = 1,
+    .file = &messages_proto_file,
 };
+
+void messages_ClientMessage_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure)
+{
+    const messages_ClientMessage_subscriber_closure *typed = (const messages_ClientMessage_subscriber_closure *)closure;
+
+    typed->event(bus, (const messages_ClientMessage *)event->message, event, typed->ctx);
+}
+
+msgsrv_status messages_ClientMessage_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure)
+{
+    const messages_ClientMessage_consumer_closure *typed = (const messages_ClientMessage_consumer_closure *)closure;
+
+    return typed->message(bus, (const messages_ClientMessage *)delivery->event->message, delivery, typed->ctx);
+}
 
 static const msgsrv_field messages_ServerMessage_field_table[] = {
     {1, MSGSRV_FIELD_MESSAGE, 0, "echo_message", &messages_EchoMessage_type},
@@ -204,7 +268,23 @@ const msgsrv_message_type messages_ServerMessage_type = {
     .fields = messages_ServerMessage_field_table,
     .field_count = 2,
     .has_strings = 1,
+    .file = &messages_proto_file,
 };
+
+void messages_ServerMessage_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure)
+{
+    const messages_ServerMessage_subscriber_closure *typed = (const messages_ServerMessage_subscriber_closure *)closure;
+
+    typed->event(bus, (const messages_ServerMessage *)event->message, event, typed->ctx);
+}
+
+msgsrv_status messages_ServerMessage_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure)
+{
+    const messages_ServerMessage_consumer_closure *typed = (const messages_ServerMessage_consumer_closure *)closure;
+
+    return typed->message(bus, (const messages_ServerMessage *)delivery->event->message, delivery, typed->ctx);
+}
 
 static const msgsrv_field messages_CountRequest_field_table[] = {
     {1, MSGSRV_FIELD_SCALAR, 0, "first", NULL},
@@ -219,7 +299,23 @@ const msgsrv_message_type messages_CountRequest_type = {
     .fields = messages_CountRequest_field_table,
     .field_count = 3,
     .has_strings = 0,
+    .file = &messages_proto_file,
 };
+
+void messages_CountRequest_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure)
+{
+    const messages_CountRequest_subscriber_closure *typed = (const messages_CountRequest_subscriber_closure *)closure;
+
+    typed->event(bus, (const messages_CountRequest *)event->message, event, typed->ctx);
+}
+
+msgsrv_status messages_CountRequest_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure)
+{
+    const messages_CountRequest_consumer_closure *typed = (const messages_CountRequest_consumer_closure *)closure;
+
+    return typed->message(bus, (const messages_CountRequest *)delivery->event->message, delivery, typed->ctx);
+}
 
 static const msgsrv_field messages_CountReply_field_table[] = {
     {1, MSGSRV_FIELD_SCALAR, 0, "number", NULL},
@@ -232,7 +328,23 @@ const msgsrv_message_type messages_CountReply_type = {
     .fields = messages_CountReply_field_table,
     .field_count = 1,
     .has_strings = 0,
+    .file = &messages_proto_file,
 };
+
+void messages_CountReply_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure)
+{
+    const messages_CountReply_subscriber_closure *typed = (const messages_CountReply_subscriber_closure *)closure;
+
+    typed->event(bus, (const messages_CountReply *)event->message, event, typed->ctx);
+}
+
+msgsrv_status messages_CountReply_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure)
+{
+    const messages_CountReply_consumer_closure *typed = (const messages_CountReply_consumer_closure *)closure;
+
+    return typed->message(bus, (const messages_CountReply *)delivery->event->message, delivery, typed->ctx);
+}
 
 static const msgsrv_field messages_SumRequest_field_table[] = {
     {1, MSGSRV_FIELD_SCALAR, 0, "value", NULL},
@@ -245,7 +357,23 @@ const msgsrv_message_type messages_SumRequest_type = {
     .fields = messages_SumRequest_field_table,
     .field_count = 1,
     .has_strings = 0,
+    .file = &messages_proto_file,
 };
+
+void messages_SumRequest_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure)
+{
+    const messages_SumRequest_subscriber_closure *typed = (const messages_SumRequest_subscriber_closure *)closure;
+
+    typed->event(bus, (const messages_SumRequest *)event->message, event, typed->ctx);
+}
+
+msgsrv_status messages_SumRequest_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure)
+{
+    const messages_SumRequest_consumer_closure *typed = (const messages_SumRequest_consumer_closure *)closure;
+
+    return typed->message(bus, (const messages_SumRequest *)delivery->event->message, delivery, typed->ctx);
+}
 
 static const msgsrv_field messages_SumReply_field_table[] = {
     {1, MSGSRV_FIELD_SCALAR, 0, "sum", NULL},
@@ -258,7 +386,23 @@ const msgsrv_message_type messages_SumReply_type = {
     .fields = messages_SumReply_field_table,
     .field_count = 1,
     .has_strings = 0,
+    .file = &messages_proto_file,
 };
+
+void messages_SumReply_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure)
+{
+    const messages_SumReply_subscriber_closure *typed = (const messages_SumReply_subscriber_closure *)closure;
+
+    typed->event(bus, (const messages_SumReply *)event->message, event, typed->ctx);
+}
+
+msgsrv_status messages_SumReply_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure)
+{
+    const messages_SumReply_consumer_closure *typed = (const messages_SumReply_consumer_closure *)closure;
+
+    return typed->message(bus, (const messages_SumReply *)delivery->event->message, delivery, typed->ctx);
+}
 
 const msgsrv_method messages_Demo_Echo_method = {
     .abi = MSGSRV_GENERATED_ABI,

@@ -2,12 +2,13 @@
 #ifndef MESSAGES_MSGSRV_H
 #define MESSAGES_MSGSRV_H
 
+#include <msgsrv/bus.h>
 #include <msgsrv/msgsrv.h>
 #include <msgsrv/service.h>
 
 #include "messages.pb.h"
 
-#if MSGSRV_GENERATED_ABI != 2
+#if MSGSRV_GENERATED_ABI != 3
 #error "messages.msgsrv.h was generated for another version of libmsgsrv; generate it again"
 #endif
 
@@ -27,6 +28,137 @@ static inline void messages_EchoMessage_release(messages_EchoMessage *message)
     msgsrv_message_release(&messages_EchoMessage_type, message);
 }
 
+/** Publishes a messages.EchoMessage, which is borrowed, and waits until the bus has accepted it. As msgsrv_bus_publish(). */
+static inline msgsrv_status messages_EchoMessage_publish(
+    msgsrv_bus *bus, const char *topic, const messages_EchoMessage *message, const msgsrv_publish_options *options,
+    msgsrv_receipt *receipt, msgsrv_error *error)
+{
+    return msgsrv_bus_publish(bus, topic, &messages_EchoMessage_type, message, options, receipt, error);
+}
+
+/** Publishes without waiting; `done` may be NULL. As msgsrv_bus_publish_async(). */
+static inline msgsrv_status messages_EchoMessage_publish_async(
+    msgsrv_bus *bus, const char *topic, const messages_EchoMessage *message, const msgsrv_publish_options *options,
+    msgsrv_published_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_publish_async(bus, topic, &messages_EchoMessage_type, message, options, done, ctx, error);
+}
+
+/** Binds a topic to messages.EchoMessage and retains its last events; `done` may be NULL. As msgsrv_bus_declare_topic(). */
+static inline msgsrv_status messages_EchoMessage_declare(
+    msgsrv_bus *bus, const char *topic, uint32_t retain, msgsrv_bus_done_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_declare_topic(bus, topic, messages_EchoMessage_type.name, messages_EchoMessage_type.file, retain,
+                                    done, ctx, error);
+}
+
+/** What a subscription to messages.EchoMessage is told, on the loop's thread; each may be NULL but `event`. */
+typedef struct messages_EchoMessage_subscriber {
+    /** An event. The message is shared: not to be changed, released or kept. */
+    void (*event)(msgsrv_bus *bus, const messages_EchoMessage *message, const msgsrv_event *event, void *ctx);
+    /** Events are missing here. */
+    void (*gap)(msgsrv_bus *bus, const msgsrv_gap *gap, void *ctx);
+    /** The bus knows the subscription; again after each reconnection. */
+    void (*ready)(msgsrv_bus *bus, void *ctx);
+    /** It has ended, as `why` says: exactly once, and the last one. `gap` may be NULL. */
+    void (*end)(msgsrv_bus *bus, const msgsrv_error *why, const msgsrv_gap *gap, void *ctx);
+} messages_EchoMessage_subscriber;
+
+/** What a subscription to messages.EchoMessage remembers; the library copies it. */
+typedef struct messages_EchoMessage_subscriber_closure {
+    void (*event)(msgsrv_bus *bus, const messages_EchoMessage *message, const msgsrv_event *event, void *ctx);
+    void *ctx;
+} messages_EchoMessage_subscriber_closure;
+
+/** For the library: tells an event to a closure's function. */
+void messages_EchoMessage_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure);
+
+/** Subscribes to events that are a messages.EchoMessage. The struct of functions is copied. As msgsrv_bus_subscribe(). */
+static inline msgsrv_status messages_EchoMessage_subscribe(
+    msgsrv_bus *bus, const msgsrv_subscribe_options *options, const messages_EchoMessage_subscriber *subscriber,
+    void *ctx, msgsrv_handle *handle, msgsrv_error *error)
+{
+    messages_EchoMessage_subscriber_closure closure;
+    msgsrv_subscriber untyped;
+
+    closure.event = subscriber->event;
+    closure.ctx = ctx;
+    untyped.event = subscriber->event ? messages_EchoMessage_subscriber_event : NULL;
+    untyped.gap = subscriber->gap;
+    untyped.ready = subscriber->ready;
+    untyped.end = subscriber->end;
+    return msgsrv_bus_subscribe_typed(bus, &messages_EchoMessage_type, options, &untyped, ctx,
+                                      &closure, sizeof closure, handle, error);
+}
+
+/** What a consumer of messages.EchoMessage is told, on the loop's thread; each may be NULL but `message`. */
+typedef struct messages_EchoMessage_consumer {
+    /**
+     * A message, which is shared: not to be changed, released or kept. What is returned settles the delivery, as
+     * msgsrv_consumer says: MSGSRV_OK acks it, MSGSRV_DEFERRED leaves it to msgsrv_bus_settle().
+     */
+    msgsrv_status (*message)(
+        msgsrv_bus *bus, const messages_EchoMessage *message, const msgsrv_delivery *delivery, void *ctx);
+    /** The bus knows the consumer; again after each reconnection. */
+    void (*ready)(msgsrv_bus *bus, void *ctx);
+    /** It has ended, as `why` says: exactly once, and the last one. */
+    void (*end)(msgsrv_bus *bus, const msgsrv_error *why, void *ctx);
+} messages_EchoMessage_consumer;
+
+/** What a consumer of messages.EchoMessage remembers; the library copies it. */
+typedef struct messages_EchoMessage_consumer_closure {
+    msgsrv_status (*message)(
+        msgsrv_bus *bus, const messages_EchoMessage *message, const msgsrv_delivery *delivery, void *ctx);
+    void *ctx;
+} messages_EchoMessage_consumer_closure;
+
+/** For the library: hands a delivery to a closure's function. */
+msgsrv_status messages_EchoMessage_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure);
+
+/** Consumes from a queue of messages.EchoMessage; others are rejected. The struct of functions is copied. As msgsrv_bus_consume(). */
+static inline msgsrv_status messages_EchoMessage_consume(
+    msgsrv_bus *bus, const char *queue, const msgsrv_consume_options *options,
+    const messages_EchoMessage_consumer *consumer, void *ctx, msgsrv_handle *handle, msgsrv_error *error)
+{
+    messages_EchoMessage_consumer_closure closure;
+    msgsrv_consumer untyped;
+
+    closure.message = consumer->message;
+    closure.ctx = ctx;
+    untyped.message = consumer->message ? messages_EchoMessage_consumer_message : NULL;
+    untyped.ready = consumer->ready;
+    untyped.end = consumer->end;
+    return msgsrv_bus_consume_typed(bus, queue, &messages_EchoMessage_type, options, &untyped, ctx,
+                                    &closure, sizeof closure, handle, error);
+}
+
+/** Asks with a messages.EchoMessage whoever answers on the topic; `done` gets the reply, once. As msgsrv_bus_request(). */
+static inline msgsrv_status messages_EchoMessage_request(
+    msgsrv_bus *bus, const char *topic, const messages_EchoMessage *message, const msgsrv_publish_options *options,
+    uint32_t timeout_ms, msgsrv_replied_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_request(bus, topic, &messages_EchoMessage_type, message, options, timeout_ms, done, ctx, error);
+}
+
+/** Answers a request, msgsrv_event::request, with a messages.EchoMessage; `done` may be NULL. As msgsrv_bus_reply(). */
+static inline msgsrv_status messages_EchoMessage_reply(
+    msgsrv_bus *bus, uint64_t request, const messages_EchoMessage *message, msgsrv_bus_done_fn done, void *ctx,
+    msgsrv_error *error)
+{
+    return msgsrv_bus_reply(bus, request, &messages_EchoMessage_type, message, NULL, done, ctx, error);
+}
+
+/**
+ * The messages.EchoMessage of an event that must be one. On MSGSRV_OK it is the caller's, to be released with
+ * messages_EchoMessage_release(); otherwise it is untouched. As msgsrv_event_decode().
+ */
+static inline msgsrv_status messages_EchoMessage_from_event(
+    const msgsrv_event *event, messages_EchoMessage *message, msgsrv_error *error)
+{
+    return msgsrv_event_decode(event, &messages_EchoMessage_type, message, error);
+}
+
 /** The message messages.AddRequest. */
 extern const msgsrv_message_type messages_AddRequest_type;
 
@@ -34,6 +166,137 @@ extern const msgsrv_message_type messages_AddRequest_type;
 static inline void messages_AddRequest_release(messages_AddRequest *message)
 {
     msgsrv_message_release(&messages_AddRequest_type, message);
+}
+
+/** Publishes a messages.AddRequest, which is borrowed, and waits until the bus has accepted it. As msgsrv_bus_publish(). */
+static inline msgsrv_status messages_AddRequest_publish(
+    msgsrv_bus *bus, const char *topic, const messages_AddRequest *message, const msgsrv_publish_options *options,
+    msgsrv_receipt *receipt, msgsrv_error *error)
+{
+    return msgsrv_bus_publish(bus, topic, &messages_AddRequest_type, message, options, receipt, error);
+}
+
+/** Publishes without waiting; `done` may be NULL. As msgsrv_bus_publish_async(). */
+static inline msgsrv_status messages_AddRequest_publish_async(
+    msgsrv_bus *bus, const char *topic, const messages_AddRequest *message, const msgsrv_publish_options *options,
+    msgsrv_published_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_publish_async(bus, topic, &messages_AddRequest_type, message, options, done, ctx, error);
+}
+
+/** Binds a topic to messages.AddRequest and retains its last events; `done` may be NULL. As msgsrv_bus_declare_topic(). */
+static inline msgsrv_status messages_AddRequest_declare(
+    msgsrv_bus *bus, const char *topic, uint32_t retain, msgsrv_bus_done_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_declare_topic(bus, topic, messages_AddRequest_type.name, messages_AddRequest_type.file, retain,
+                                    done, ctx, error);
+}
+
+/** What a subscription to messages.AddRequest is told, on the loop's thread; each may be NULL but `event`. */
+typedef struct messages_AddRequest_subscriber {
+    /** An event. The message is shared: not to be changed, released or kept. */
+    void (*event)(msgsrv_bus *bus, const messages_AddRequest *message, const msgsrv_event *event, void *ctx);
+    /** Events are missing here. */
+    void (*gap)(msgsrv_bus *bus, const msgsrv_gap *gap, void *ctx);
+    /** The bus knows the subscription; again after each reconnection. */
+    void (*ready)(msgsrv_bus *bus, void *ctx);
+    /** It has ended, as `why` says: exactly once, and the last one. `gap` may be NULL. */
+    void (*end)(msgsrv_bus *bus, const msgsrv_error *why, const msgsrv_gap *gap, void *ctx);
+} messages_AddRequest_subscriber;
+
+/** What a subscription to messages.AddRequest remembers; the library copies it. */
+typedef struct messages_AddRequest_subscriber_closure {
+    void (*event)(msgsrv_bus *bus, const messages_AddRequest *message, const msgsrv_event *event, void *ctx);
+    void *ctx;
+} messages_AddRequest_subscriber_closure;
+
+/** For the library: tells an event to a closure's function. */
+void messages_AddRequest_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure);
+
+/** Subscribes to events that are a messages.AddRequest. The struct of functions is copied. As msgsrv_bus_subscribe(). */
+static inline msgsrv_status messages_AddRequest_subscribe(
+    msgsrv_bus *bus, const msgsrv_subscribe_options *options, const messages_AddRequest_subscriber *subscriber,
+    void *ctx, msgsrv_handle *handle, msgsrv_error *error)
+{
+    messages_AddRequest_subscriber_closure closure;
+    msgsrv_subscriber untyped;
+
+    closure.event = subscriber->event;
+    closure.ctx = ctx;
+    untyped.event = subscriber->event ? messages_AddRequest_subscriber_event : NULL;
+    untyped.gap = subscriber->gap;
+    untyped.ready = subscriber->ready;
+    untyped.end = subscriber->end;
+    return msgsrv_bus_subscribe_typed(bus, &messages_AddRequest_type, options, &untyped, ctx,
+                                      &closure, sizeof closure, handle, error);
+}
+
+/** What a consumer of messages.AddRequest is told, on the loop's thread; each may be NULL but `message`. */
+typedef struct messages_AddRequest_consumer {
+    /**
+     * A message, which is shared: not to be changed, released or kept. What is returned settles the delivery, as
+     * msgsrv_consumer says: MSGSRV_OK acks it, MSGSRV_DEFERRED leaves it to msgsrv_bus_settle().
+     */
+    msgsrv_status (*message)(
+        msgsrv_bus *bus, const messages_AddRequest *message, const msgsrv_delivery *delivery, void *ctx);
+    /** The bus knows the consumer; again after each reconnection. */
+    void (*ready)(msgsrv_bus *bus, void *ctx);
+    /** It has ended, as `why` says: exactly once, and the last one. */
+    void (*end)(msgsrv_bus *bus, const msgsrv_error *why, void *ctx);
+} messages_AddRequest_consumer;
+
+/** What a consumer of messages.AddRequest remembers; the library copies it. */
+typedef struct messages_AddRequest_consumer_closure {
+    msgsrv_status (*message)(
+        msgsrv_bus *bus, const messages_AddRequest *message, const msgsrv_delivery *delivery, void *ctx);
+    void *ctx;
+} messages_AddRequest_consumer_closure;
+
+/** For the library: hands a delivery to a closure's function. */
+msgsrv_status messages_AddRequest_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure);
+
+/** Consumes from a queue of messages.AddRequest; others are rejected. The struct of functions is copied. As msgsrv_bus_consume(). */
+static inline msgsrv_status messages_AddRequest_consume(
+    msgsrv_bus *bus, const char *queue, const msgsrv_consume_options *options,
+    const messages_AddRequest_consumer *consumer, void *ctx, msgsrv_handle *handle, msgsrv_error *error)
+{
+    messages_AddRequest_consumer_closure closure;
+    msgsrv_consumer untyped;
+
+    closure.message = consumer->message;
+    closure.ctx = ctx;
+    untyped.message = consumer->message ? messages_AddRequest_consumer_message : NULL;
+    untyped.ready = consumer->ready;
+    untyped.end = consumer->end;
+    return msgsrv_bus_consume_typed(bus, queue, &messages_AddRequest_type, options, &untyped, ctx,
+                                    &closure, sizeof closure, handle, error);
+}
+
+/** Asks with a messages.AddRequest whoever answers on the topic; `done` gets the reply, once. As msgsrv_bus_request(). */
+static inline msgsrv_status messages_AddRequest_request(
+    msgsrv_bus *bus, const char *topic, const messages_AddRequest *message, const msgsrv_publish_options *options,
+    uint32_t timeout_ms, msgsrv_replied_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_request(bus, topic, &messages_AddRequest_type, message, options, timeout_ms, done, ctx, error);
+}
+
+/** Answers a request, msgsrv_event::request, with a messages.AddRequest; `done` may be NULL. As msgsrv_bus_reply(). */
+static inline msgsrv_status messages_AddRequest_reply(
+    msgsrv_bus *bus, uint64_t request, const messages_AddRequest *message, msgsrv_bus_done_fn done, void *ctx,
+    msgsrv_error *error)
+{
+    return msgsrv_bus_reply(bus, request, &messages_AddRequest_type, message, NULL, done, ctx, error);
+}
+
+/**
+ * The messages.AddRequest of an event that must be one. On MSGSRV_OK it is the caller's, to be released with
+ * messages_AddRequest_release(); otherwise it is untouched. As msgsrv_event_decode().
+ */
+static inline msgsrv_status messages_AddRequest_from_event(
+    const msgsrv_event *event, messages_AddRequest *message, msgsrv_error *error)
+{
+    return msgsrv_event_decode(event, &messages_AddRequest_type, message, error);
 }
 
 /** The message messages.AddResponse. */
@@ -45,6 +308,137 @@ static inline void messages_AddResponse_release(messages_AddResponse *message)
     msgsrv_message_release(&messages_AddResponse_type, message);
 }
 
+/** Publishes a messages.AddResponse, which is borrowed, and waits until the bus has accepted it. As msgsrv_bus_publish(). */
+static inline msgsrv_status messages_AddResponse_publish(
+    msgsrv_bus *bus, const char *topic, const messages_AddResponse *message, const msgsrv_publish_options *options,
+    msgsrv_receipt *receipt, msgsrv_error *error)
+{
+    return msgsrv_bus_publish(bus, topic, &messages_AddResponse_type, message, options, receipt, error);
+}
+
+/** Publishes without waiting; `done` may be NULL. As msgsrv_bus_publish_async(). */
+static inline msgsrv_status messages_AddResponse_publish_async(
+    msgsrv_bus *bus, const char *topic, const messages_AddResponse *message, const msgsrv_publish_options *options,
+    msgsrv_published_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_publish_async(bus, topic, &messages_AddResponse_type, message, options, done, ctx, error);
+}
+
+/** Binds a topic to messages.AddResponse and retains its last events; `done` may be NULL. As msgsrv_bus_declare_topic(). */
+static inline msgsrv_status messages_AddResponse_declare(
+    msgsrv_bus *bus, const char *topic, uint32_t retain, msgsrv_bus_done_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_declare_topic(bus, topic, messages_AddResponse_type.name, messages_AddResponse_type.file, retain,
+                                    done, ctx, error);
+}
+
+/** What a subscription to messages.AddResponse is told, on the loop's thread; each may be NULL but `event`. */
+typedef struct messages_AddResponse_subscriber {
+    /** An event. The message is shared: not to be changed, released or kept. */
+    void (*event)(msgsrv_bus *bus, const messages_AddResponse *message, const msgsrv_event *event, void *ctx);
+    /** Events are missing here. */
+    void (*gap)(msgsrv_bus *bus, const msgsrv_gap *gap, void *ctx);
+    /** The bus knows the subscription; again after each reconnection. */
+    void (*ready)(msgsrv_bus *bus, void *ctx);
+    /** It has ended, as `why` says: exactly once, and the last one. `gap` may be NULL. */
+    void (*end)(msgsrv_bus *bus, const msgsrv_error *why, const msgsrv_gap *gap, void *ctx);
+} messages_AddResponse_subscriber;
+
+/** What a subscription to messages.AddResponse remembers; the library copies it. */
+typedef struct messages_AddResponse_subscriber_closure {
+    void (*event)(msgsrv_bus *bus, const messages_AddResponse *message, const msgsrv_event *event, void *ctx);
+    void *ctx;
+} messages_AddResponse_subscriber_closure;
+
+/** For the library: tells an event to a closure's function. */
+void messages_AddResponse_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure);
+
+/** Subscribes to events that are a messages.AddResponse. The struct of functions is copied. As msgsrv_bus_subscribe(). */
+static inline msgsrv_status messages_AddResponse_subscribe(
+    msgsrv_bus *bus, const msgsrv_subscribe_options *options, const messages_AddResponse_subscriber *subscriber,
+    void *ctx, msgsrv_handle *handle, msgsrv_error *error)
+{
+    messages_AddResponse_subscriber_closure closure;
+    msgsrv_subscriber untyped;
+
+    closure.event = subscriber->event;
+    closure.ctx = ctx;
+    untyped.event = subscriber->event ? messages_AddResponse_subscriber_event : NULL;
+    untyped.gap = subscriber->gap;
+    untyped.ready = subscriber->ready;
+    untyped.end = subscriber->end;
+    return msgsrv_bus_subscribe_typed(bus, &messages_AddResponse_type, options, &untyped, ctx,
+                                      &closure, sizeof closure, handle, error);
+}
+
+/** What a consumer of messages.AddResponse is told, on the loop's thread; each may be NULL but `message`. */
+typedef struct messages_AddResponse_consumer {
+    /**
+     * A message, which is shared: not to be changed, released or kept. What is returned settles the delivery, as
+     * msgsrv_consumer says: MSGSRV_OK acks it, MSGSRV_DEFERRED leaves it to msgsrv_bus_settle().
+     */
+    msgsrv_status (*message)(
+        msgsrv_bus *bus, const messages_AddResponse *message, const msgsrv_delivery *delivery, void *ctx);
+    /** The bus knows the consumer; again after each reconnection. */
+    void (*ready)(msgsrv_bus *bus, void *ctx);
+    /** It has ended, as `why` says: exactly once, and the last one. */
+    void (*end)(msgsrv_bus *bus, const msgsrv_error *why, void *ctx);
+} messages_AddResponse_consumer;
+
+/** What a consumer of messages.AddResponse remembers; the library copies it. */
+typedef struct messages_AddResponse_consumer_closure {
+    msgsrv_status (*message)(
+        msgsrv_bus *bus, const messages_AddResponse *message, const msgsrv_delivery *delivery, void *ctx);
+    void *ctx;
+} messages_AddResponse_consumer_closure;
+
+/** For the library: hands a delivery to a closure's function. */
+msgsrv_status messages_AddResponse_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure);
+
+/** Consumes from a queue of messages.AddResponse; others are rejected. The struct of functions is copied. As msgsrv_bus_consume(). */
+static inline msgsrv_status messages_AddResponse_consume(
+    msgsrv_bus *bus, const char *queue, const msgsrv_consume_options *options,
+    const messages_AddResponse_consumer *consumer, void *ctx, msgsrv_handle *handle, msgsrv_error *error)
+{
+    messages_AddResponse_consumer_closure closure;
+    msgsrv_consumer untyped;
+
+    closure.message = consumer->message;
+    closure.ctx = ctx;
+    untyped.message = consumer->message ? messages_AddResponse_consumer_message : NULL;
+    untyped.ready = consumer->ready;
+    untyped.end = consumer->end;
+    return msgsrv_bus_consume_typed(bus, queue, &messages_AddResponse_type, options, &untyped, ctx,
+                                    &closure, sizeof closure, handle, error);
+}
+
+/** Asks with a messages.AddResponse whoever answers on the topic; `done` gets the reply, once. As msgsrv_bus_request(). */
+static inline msgsrv_status messages_AddResponse_request(
+    msgsrv_bus *bus, const char *topic, const messages_AddResponse *message, const msgsrv_publish_options *options,
+    uint32_t timeout_ms, msgsrv_replied_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_request(bus, topic, &messages_AddResponse_type, message, options, timeout_ms, done, ctx, error);
+}
+
+/** Answers a request, msgsrv_event::request, with a messages.AddResponse; `done` may be NULL. As msgsrv_bus_reply(). */
+static inline msgsrv_status messages_AddResponse_reply(
+    msgsrv_bus *bus, uint64_t request, const messages_AddResponse *message, msgsrv_bus_done_fn done, void *ctx,
+    msgsrv_error *error)
+{
+    return msgsrv_bus_reply(bus, request, &messages_AddResponse_type, message, NULL, done, ctx, error);
+}
+
+/**
+ * The messages.AddResponse of an event that must be one. On MSGSRV_OK it is the caller's, to be released with
+ * messages_AddResponse_release(); otherwise it is untouched. As msgsrv_event_decode().
+ */
+static inline msgsrv_status messages_AddResponse_from_event(
+    const msgsrv_event *event, messages_AddResponse *message, msgsrv_error *error)
+{
+    return msgsrv_event_decode(event, &messages_AddResponse_type, message, error);
+}
+
 /** The message messages.ClientMessage. */
 extern const msgsrv_message_type messages_ClientMessage_type;
 
@@ -52,6 +446,137 @@ extern const msgsrv_message_type messages_ClientMessage_type;
 static inline void messages_ClientMessage_release(messages_ClientMessage *message)
 {
     msgsrv_message_release(&messages_ClientMessage_type, message);
+}
+
+/** Publishes a messages.ClientMessage, which is borrowed, and waits until the bus has accepted it. As msgsrv_bus_publish(). */
+static inline msgsrv_status messages_ClientMessage_publish(
+    msgsrv_bus *bus, const char *topic, const messages_ClientMessage *message, const msgsrv_publish_options *options,
+    msgsrv_receipt *receipt, msgsrv_error *error)
+{
+    return msgsrv_bus_publish(bus, topic, &messages_ClientMessage_type, message, options, receipt, error);
+}
+
+/** Publishes without waiting; `done` may be NULL. As msgsrv_bus_publish_async(). */
+static inline msgsrv_status messages_ClientMessage_publish_async(
+    msgsrv_bus *bus, const char *topic, const messages_ClientMessage *message, const msgsrv_publish_options *options,
+    msgsrv_published_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_publish_async(bus, topic, &messages_ClientMessage_type, message, options, done, ctx, error);
+}
+
+/** Binds a topic to messages.ClientMessage and retains its last events; `done` may be NULL. As msgsrv_bus_declare_topic(). */
+static inline msgsrv_status messages_ClientMessage_declare(
+    msgsrv_bus *bus, const char *topic, uint32_t retain, msgsrv_bus_done_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_declare_topic(bus, topic, messages_ClientMessage_type.name, messages_ClientMessage_type.file, retain,
+                                    done, ctx, error);
+}
+
+/** What a subscription to messages.ClientMessage is told, on the loop's thread; each may be NULL but `event`. */
+typedef struct messages_ClientMessage_subscriber {
+    /** An event. The message is shared: not to be changed, released or kept. */
+    void (*event)(msgsrv_bus *bus, const messages_ClientMessage *message, const msgsrv_event *event, void *ctx);
+    /** Events are missing here. */
+    void (*gap)(msgsrv_bus *bus, const msgsrv_gap *gap, void *ctx);
+    /** The bus knows the subscription; again after each reconnection. */
+    void (*ready)(msgsrv_bus *bus, void *ctx);
+    /** It has ended, as `why` says: exactly once, and the last one. `gap` may be NULL. */
+    void (*end)(msgsrv_bus *bus, const msgsrv_error *why, const msgsrv_gap *gap, void *ctx);
+} messages_ClientMessage_subscriber;
+
+/** What a subscription to messages.ClientMessage remembers; the library copies it. */
+typedef struct messages_ClientMessage_subscriber_closure {
+    void (*event)(msgsrv_bus *bus, const messages_ClientMessage *message, const msgsrv_event *event, void *ctx);
+    void *ctx;
+} messages_ClientMessage_subscriber_closure;
+
+/** For the library: tells an event to a closure's function. */
+void messages_ClientMessage_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure);
+
+/** Subscribes to events that are a messages.ClientMessage. The struct of functions is copied. As msgsrv_bus_subscribe(). */
+static inline msgsrv_status messages_ClientMessage_subscribe(
+    msgsrv_bus *bus, const msgsrv_subscribe_options *options, const messages_ClientMessage_subscriber *subscriber,
+    void *ctx, msgsrv_handle *handle, msgsrv_error *error)
+{
+    messages_ClientMessage_subscriber_closure closure;
+    msgsrv_subscriber untyped;
+
+    closure.event = subscriber->event;
+    closure.ctx = ctx;
+    untyped.event = subscriber->event ? messages_ClientMessage_subscriber_event : NULL;
+    untyped.gap = subscriber->gap;
+    untyped.ready = subscriber->ready;
+    untyped.end = subscriber->end;
+    return msgsrv_bus_subscribe_typed(bus, &messages_ClientMessage_type, options, &untyped, ctx,
+                                      &closure, sizeof closure, handle, error);
+}
+
+/** What a consumer of messages.ClientMessage is told, on the loop's thread; each may be NULL but `message`. */
+typedef struct messages_ClientMessage_consumer {
+    /**
+     * A message, which is shared: not to be changed, released or kept. What is returned settles the delivery, as
+     * msgsrv_consumer says: MSGSRV_OK acks it, MSGSRV_DEFERRED leaves it to msgsrv_bus_settle().
+     */
+    msgsrv_status (*message)(
+        msgsrv_bus *bus, const messages_ClientMessage *message, const msgsrv_delivery *delivery, void *ctx);
+    /** The bus knows the consumer; again after each reconnection. */
+    void (*ready)(msgsrv_bus *bus, void *ctx);
+    /** It has ended, as `why` says: exactly once, and the last one. */
+    void (*end)(msgsrv_bus *bus, const msgsrv_error *why, void *ctx);
+} messages_ClientMessage_consumer;
+
+/** What a consumer of messages.ClientMessage remembers; the library copies it. */
+typedef struct messages_ClientMessage_consumer_closure {
+    msgsrv_status (*message)(
+        msgsrv_bus *bus, const messages_ClientMessage *message, const msgsrv_delivery *delivery, void *ctx);
+    void *ctx;
+} messages_ClientMessage_consumer_closure;
+
+/** For the library: hands a delivery to a closure's function. */
+msgsrv_status messages_ClientMessage_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure);
+
+/** Consumes from a queue of messages.ClientMessage; others are rejected. The struct of functions is copied. As msgsrv_bus_consume(). */
+static inline msgsrv_status messages_ClientMessage_consume(
+    msgsrv_bus *bus, const char *queue, const msgsrv_consume_options *options,
+    const messages_ClientMessage_consumer *consumer, void *ctx, msgsrv_handle *handle, msgsrv_error *error)
+{
+    messages_ClientMessage_consumer_closure closure;
+    msgsrv_consumer untyped;
+
+    closure.message = consumer->message;
+    closure.ctx = ctx;
+    untyped.message = consumer->message ? messages_ClientMessage_consumer_message : NULL;
+    untyped.ready = consumer->ready;
+    untyped.end = consumer->end;
+    return msgsrv_bus_consume_typed(bus, queue, &messages_ClientMessage_type, options, &untyped, ctx,
+                                    &closure, sizeof closure, handle, error);
+}
+
+/** Asks with a messages.ClientMessage whoever answers on the topic; `done` gets the reply, once. As msgsrv_bus_request(). */
+static inline msgsrv_status messages_ClientMessage_request(
+    msgsrv_bus *bus, const char *topic, const messages_ClientMessage *message, const msgsrv_publish_options *options,
+    uint32_t timeout_ms, msgsrv_replied_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_request(bus, topic, &messages_ClientMessage_type, message, options, timeout_ms, done, ctx, error);
+}
+
+/** Answers a request, msgsrv_event::request, with a messages.ClientMessage; `done` may be NULL. As msgsrv_bus_reply(). */
+static inline msgsrv_status messages_ClientMessage_reply(
+    msgsrv_bus *bus, uint64_t request, const messages_ClientMessage *message, msgsrv_bus_done_fn done, void *ctx,
+    msgsrv_error *error)
+{
+    return msgsrv_bus_reply(bus, request, &messages_ClientMessage_type, message, NULL, done, ctx, error);
+}
+
+/**
+ * The messages.ClientMessage of an event that must be one. On MSGSRV_OK it is the caller's, to be released with
+ * messages_ClientMessage_release(); otherwise it is untouched. As msgsrv_event_decode().
+ */
+static inline msgsrv_status messages_ClientMessage_from_event(
+    const msgsrv_event *event, messages_ClientMessage *message, msgsrv_error *error)
+{
+    return msgsrv_event_decode(event, &messages_ClientMessage_type, message, error);
 }
 
 /** The message messages.ServerMessage. */
@@ -63,6 +588,137 @@ static inline void messages_ServerMessage_release(messages_ServerMessage *messag
     msgsrv_message_release(&messages_ServerMessage_type, message);
 }
 
+/** Publishes a messages.ServerMessage, which is borrowed, and waits until the bus has accepted it. As msgsrv_bus_publish(). */
+static inline msgsrv_status messages_ServerMessage_publish(
+    msgsrv_bus *bus, const char *topic, const messages_ServerMessage *message, const msgsrv_publish_options *options,
+    msgsrv_receipt *receipt, msgsrv_error *error)
+{
+    return msgsrv_bus_publish(bus, topic, &messages_ServerMessage_type, message, options, receipt, error);
+}
+
+/** Publishes without waiting; `done` may be NULL. As msgsrv_bus_publish_async(). */
+static inline msgsrv_status messages_ServerMessage_publish_async(
+    msgsrv_bus *bus, const char *topic, const messages_ServerMessage *message, const msgsrv_publish_options *options,
+    msgsrv_published_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_publish_async(bus, topic, &messages_ServerMessage_type, message, options, done, ctx, error);
+}
+
+/** Binds a topic to messages.ServerMessage and retains its last events; `done` may be NULL. As msgsrv_bus_declare_topic(). */
+static inline msgsrv_status messages_ServerMessage_declare(
+    msgsrv_bus *bus, const char *topic, uint32_t retain, msgsrv_bus_done_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_declare_topic(bus, topic, messages_ServerMessage_type.name, messages_ServerMessage_type.file, retain,
+                                    done, ctx, error);
+}
+
+/** What a subscription to messages.ServerMessage is told, on the loop's thread; each may be NULL but `event`. */
+typedef struct messages_ServerMessage_subscriber {
+    /** An event. The message is shared: not to be changed, released or kept. */
+    void (*event)(msgsrv_bus *bus, const messages_ServerMessage *message, const msgsrv_event *event, void *ctx);
+    /** Events are missing here. */
+    void (*gap)(msgsrv_bus *bus, const msgsrv_gap *gap, void *ctx);
+    /** The bus knows the subscription; again after each reconnection. */
+    void (*ready)(msgsrv_bus *bus, void *ctx);
+    /** It has ended, as `why` says: exactly once, and the last one. `gap` may be NULL. */
+    void (*end)(msgsrv_bus *bus, const msgsrv_error *why, const msgsrv_gap *gap, void *ctx);
+} messages_ServerMessage_subscriber;
+
+/** What a subscription to messages.ServerMessage remembers; the library copies it. */
+typedef struct messages_ServerMessage_subscriber_closure {
+    void (*event)(msgsrv_bus *bus, const messages_ServerMessage *message, const msgsrv_event *event, void *ctx);
+    void *ctx;
+} messages_ServerMessage_subscriber_closure;
+
+/** For the library: tells an event to a closure's function. */
+void messages_ServerMessage_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure);
+
+/** Subscribes to events that are a messages.ServerMessage. The struct of functions is copied. As msgsrv_bus_subscribe(). */
+static inline msgsrv_status messages_ServerMessage_subscribe(
+    msgsrv_bus *bus, const msgsrv_subscribe_options *options, const messages_ServerMessage_subscriber *subscriber,
+    void *ctx, msgsrv_handle *handle, msgsrv_error *error)
+{
+    messages_ServerMessage_subscriber_closure closure;
+    msgsrv_subscriber untyped;
+
+    closure.event = subscriber->event;
+    closure.ctx = ctx;
+    untyped.event = subscriber->event ? messages_ServerMessage_subscriber_event : NULL;
+    untyped.gap = subscriber->gap;
+    untyped.ready = subscriber->ready;
+    untyped.end = subscriber->end;
+    return msgsrv_bus_subscribe_typed(bus, &messages_ServerMessage_type, options, &untyped, ctx,
+                                      &closure, sizeof closure, handle, error);
+}
+
+/** What a consumer of messages.ServerMessage is told, on the loop's thread; each may be NULL but `message`. */
+typedef struct messages_ServerMessage_consumer {
+    /**
+     * A message, which is shared: not to be changed, released or kept. What is returned settles the delivery, as
+     * msgsrv_consumer says: MSGSRV_OK acks it, MSGSRV_DEFERRED leaves it to msgsrv_bus_settle().
+     */
+    msgsrv_status (*message)(
+        msgsrv_bus *bus, const messages_ServerMessage *message, const msgsrv_delivery *delivery, void *ctx);
+    /** The bus knows the consumer; again after each reconnection. */
+    void (*ready)(msgsrv_bus *bus, void *ctx);
+    /** It has ended, as `why` says: exactly once, and the last one. */
+    void (*end)(msgsrv_bus *bus, const msgsrv_error *why, void *ctx);
+} messages_ServerMessage_consumer;
+
+/** What a consumer of messages.ServerMessage remembers; the library copies it. */
+typedef struct messages_ServerMessage_consumer_closure {
+    msgsrv_status (*message)(
+        msgsrv_bus *bus, const messages_ServerMessage *message, const msgsrv_delivery *delivery, void *ctx);
+    void *ctx;
+} messages_ServerMessage_consumer_closure;
+
+/** For the library: hands a delivery to a closure's function. */
+msgsrv_status messages_ServerMessage_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure);
+
+/** Consumes from a queue of messages.ServerMessage; others are rejected. The struct of functions is copied. As msgsrv_bus_consume(). */
+static inline msgsrv_status messages_ServerMessage_consume(
+    msgsrv_bus *bus, const char *queue, const msgsrv_consume_options *options,
+    const messages_ServerMessage_consumer *consumer, void *ctx, msgsrv_handle *handle, msgsrv_error *error)
+{
+    messages_ServerMessage_consumer_closure closure;
+    msgsrv_consumer untyped;
+
+    closure.message = consumer->message;
+    closure.ctx = ctx;
+    untyped.message = consumer->message ? messages_ServerMessage_consumer_message : NULL;
+    untyped.ready = consumer->ready;
+    untyped.end = consumer->end;
+    return msgsrv_bus_consume_typed(bus, queue, &messages_ServerMessage_type, options, &untyped, ctx,
+                                    &closure, sizeof closure, handle, error);
+}
+
+/** Asks with a messages.ServerMessage whoever answers on the topic; `done` gets the reply, once. As msgsrv_bus_request(). */
+static inline msgsrv_status messages_ServerMessage_request(
+    msgsrv_bus *bus, const char *topic, const messages_ServerMessage *message, const msgsrv_publish_options *options,
+    uint32_t timeout_ms, msgsrv_replied_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_request(bus, topic, &messages_ServerMessage_type, message, options, timeout_ms, done, ctx, error);
+}
+
+/** Answers a request, msgsrv_event::request, with a messages.ServerMessage; `done` may be NULL. As msgsrv_bus_reply(). */
+static inline msgsrv_status messages_ServerMessage_reply(
+    msgsrv_bus *bus, uint64_t request, const messages_ServerMessage *message, msgsrv_bus_done_fn done, void *ctx,
+    msgsrv_error *error)
+{
+    return msgsrv_bus_reply(bus, request, &messages_ServerMessage_type, message, NULL, done, ctx, error);
+}
+
+/**
+ * The messages.ServerMessage of an event that must be one. On MSGSRV_OK it is the caller's, to be released with
+ * messages_ServerMessage_release(); otherwise it is untouched. As msgsrv_event_decode().
+ */
+static inline msgsrv_status messages_ServerMessage_from_event(
+    const msgsrv_event *event, messages_ServerMessage *message, msgsrv_error *error)
+{
+    return msgsrv_event_decode(event, &messages_ServerMessage_type, message, error);
+}
+
 /** The message messages.CountRequest. */
 extern const msgsrv_message_type messages_CountRequest_type;
 
@@ -70,6 +726,137 @@ extern const msgsrv_message_type messages_CountRequest_type;
 static inline void messages_CountRequest_release(messages_CountRequest *message)
 {
     msgsrv_message_release(&messages_CountRequest_type, message);
+}
+
+/** Publishes a messages.CountRequest, which is borrowed, and waits until the bus has accepted it. As msgsrv_bus_publish(). */
+static inline msgsrv_status messages_CountRequest_publish(
+    msgsrv_bus *bus, const char *topic, const messages_CountRequest *message, const msgsrv_publish_options *options,
+    msgsrv_receipt *receipt, msgsrv_error *error)
+{
+    return msgsrv_bus_publish(bus, topic, &messages_CountRequest_type, message, options, receipt, error);
+}
+
+/** Publishes without waiting; `done` may be NULL. As msgsrv_bus_publish_async(). */
+static inline msgsrv_status messages_CountRequest_publish_async(
+    msgsrv_bus *bus, const char *topic, const messages_CountRequest *message, const msgsrv_publish_options *options,
+    msgsrv_published_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_publish_async(bus, topic, &messages_CountRequest_type, message, options, done, ctx, error);
+}
+
+/** Binds a topic to messages.CountRequest and retains its last events; `done` may be NULL. As msgsrv_bus_declare_topic(). */
+static inline msgsrv_status messages_CountRequest_declare(
+    msgsrv_bus *bus, const char *topic, uint32_t retain, msgsrv_bus_done_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_declare_topic(bus, topic, messages_CountRequest_type.name, messages_CountRequest_type.file, retain,
+                                    done, ctx, error);
+}
+
+/** What a subscription to messages.CountRequest is told, on the loop's thread; each may be NULL but `event`. */
+typedef struct messages_CountRequest_subscriber {
+    /** An event. The message is shared: not to be changed, released or kept. */
+    void (*event)(msgsrv_bus *bus, const messages_CountRequest *message, const msgsrv_event *event, void *ctx);
+    /** Events are missing here. */
+    void (*gap)(msgsrv_bus *bus, const msgsrv_gap *gap, void *ctx);
+    /** The bus knows the subscription; again after each reconnection. */
+    void (*ready)(msgsrv_bus *bus, void *ctx);
+    /** It has ended, as `why` says: exactly once, and the last one. `gap` may be NULL. */
+    void (*end)(msgsrv_bus *bus, const msgsrv_error *why, const msgsrv_gap *gap, void *ctx);
+} messages_CountRequest_subscriber;
+
+/** What a subscription to messages.CountRequest remembers; the library copies it. */
+typedef struct messages_CountRequest_subscriber_closure {
+    void (*event)(msgsrv_bus *bus, const messages_CountRequest *message, const msgsrv_event *event, void *ctx);
+    void *ctx;
+} messages_CountRequest_subscriber_closure;
+
+/** For the library: tells an event to a closure's function. */
+void messages_CountRequest_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure);
+
+/** Subscribes to events that are a messages.CountRequest. The struct of functions is copied. As msgsrv_bus_subscribe(). */
+static inline msgsrv_status messages_CountRequest_subscribe(
+    msgsrv_bus *bus, const msgsrv_subscribe_options *options, const messages_CountRequest_subscriber *subscriber,
+    void *ctx, msgsrv_handle *handle, msgsrv_error *error)
+{
+    messages_CountRequest_subscriber_closure closure;
+    msgsrv_subscriber untyped;
+
+    closure.event = subscriber->event;
+    closure.ctx = ctx;
+    untyped.event = subscriber->event ? messages_CountRequest_subscriber_event : NULL;
+    untyped.gap = subscriber->gap;
+    untyped.ready = subscriber->ready;
+    untyped.end = subscriber->end;
+    return msgsrv_bus_subscribe_typed(bus, &messages_CountRequest_type, options, &untyped, ctx,
+                                      &closure, sizeof closure, handle, error);
+}
+
+/** What a consumer of messages.CountRequest is told, on the loop's thread; each may be NULL but `message`. */
+typedef struct messages_CountRequest_consumer {
+    /**
+     * A message, which is shared: not to be changed, released or kept. What is returned settles the delivery, as
+     * msgsrv_consumer says: MSGSRV_OK acks it, MSGSRV_DEFERRED leaves it to msgsrv_bus_settle().
+     */
+    msgsrv_status (*message)(
+        msgsrv_bus *bus, const messages_CountRequest *message, const msgsrv_delivery *delivery, void *ctx);
+    /** The bus knows the consumer; again after each reconnection. */
+    void (*ready)(msgsrv_bus *bus, void *ctx);
+    /** It has ended, as `why` says: exactly once, and the last one. */
+    void (*end)(msgsrv_bus *bus, const msgsrv_error *why, void *ctx);
+} messages_CountRequest_consumer;
+
+/** What a consumer of messages.CountRequest remembers; the library copies it. */
+typedef struct messages_CountRequest_consumer_closure {
+    msgsrv_status (*message)(
+        msgsrv_bus *bus, const messages_CountRequest *message, const msgsrv_delivery *delivery, void *ctx);
+    void *ctx;
+} messages_CountRequest_consumer_closure;
+
+/** For the library: hands a delivery to a closure's function. */
+msgsrv_status messages_CountRequest_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure);
+
+/** Consumes from a queue of messages.CountRequest; others are rejected. The struct of functions is copied. As msgsrv_bus_consume(). */
+static inline msgsrv_status messages_CountRequest_consume(
+    msgsrv_bus *bus, const char *queue, const msgsrv_consume_options *options,
+    const messages_CountRequest_consumer *consumer, void *ctx, msgsrv_handle *handle, msgsrv_error *error)
+{
+    messages_CountRequest_consumer_closure closure;
+    msgsrv_consumer untyped;
+
+    closure.message = consumer->message;
+    closure.ctx = ctx;
+    untyped.message = consumer->message ? messages_CountRequest_consumer_message : NULL;
+    untyped.ready = consumer->ready;
+    untyped.end = consumer->end;
+    return msgsrv_bus_consume_typed(bus, queue, &messages_CountRequest_type, options, &untyped, ctx,
+                                    &closure, sizeof closure, handle, error);
+}
+
+/** Asks with a messages.CountRequest whoever answers on the topic; `done` gets the reply, once. As msgsrv_bus_request(). */
+static inline msgsrv_status messages_CountRequest_request(
+    msgsrv_bus *bus, const char *topic, const messages_CountRequest *message, const msgsrv_publish_options *options,
+    uint32_t timeout_ms, msgsrv_replied_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_request(bus, topic, &messages_CountRequest_type, message, options, timeout_ms, done, ctx, error);
+}
+
+/** Answers a request, msgsrv_event::request, with a messages.CountRequest; `done` may be NULL. As msgsrv_bus_reply(). */
+static inline msgsrv_status messages_CountRequest_reply(
+    msgsrv_bus *bus, uint64_t request, const messages_CountRequest *message, msgsrv_bus_done_fn done, void *ctx,
+    msgsrv_error *error)
+{
+    return msgsrv_bus_reply(bus, request, &messages_CountRequest_type, message, NULL, done, ctx, error);
+}
+
+/**
+ * The messages.CountRequest of an event that must be one. On MSGSRV_OK it is the caller's, to be released with
+ * messages_CountRequest_release(); otherwise it is untouched. As msgsrv_event_decode().
+ */
+static inline msgsrv_status messages_CountRequest_from_event(
+    const msgsrv_event *event, messages_CountRequest *message, msgsrv_error *error)
+{
+    return msgsrv_event_decode(event, &messages_CountRequest_type, message, error);
 }
 
 /** The message messages.CountReply. */
@@ -81,6 +868,137 @@ static inline void messages_CountReply_release(messages_CountReply *message)
     msgsrv_message_release(&messages_CountReply_type, message);
 }
 
+/** Publishes a messages.CountReply, which is borrowed, and waits until the bus has accepted it. As msgsrv_bus_publish(). */
+static inline msgsrv_status messages_CountReply_publish(
+    msgsrv_bus *bus, const char *topic, const messages_CountReply *message, const msgsrv_publish_options *options,
+    msgsrv_receipt *receipt, msgsrv_error *error)
+{
+    return msgsrv_bus_publish(bus, topic, &messages_CountReply_type, message, options, receipt, error);
+}
+
+/** Publishes without waiting; `done` may be NULL. As msgsrv_bus_publish_async(). */
+static inline msgsrv_status messages_CountReply_publish_async(
+    msgsrv_bus *bus, const char *topic, const messages_CountReply *message, const msgsrv_publish_options *options,
+    msgsrv_published_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_publish_async(bus, topic, &messages_CountReply_type, message, options, done, ctx, error);
+}
+
+/** Binds a topic to messages.CountReply and retains its last events; `done` may be NULL. As msgsrv_bus_declare_topic(). */
+static inline msgsrv_status messages_CountReply_declare(
+    msgsrv_bus *bus, const char *topic, uint32_t retain, msgsrv_bus_done_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_declare_topic(bus, topic, messages_CountReply_type.name, messages_CountReply_type.file, retain,
+                                    done, ctx, error);
+}
+
+/** What a subscription to messages.CountReply is told, on the loop's thread; each may be NULL but `event`. */
+typedef struct messages_CountReply_subscriber {
+    /** An event. The message is shared: not to be changed, released or kept. */
+    void (*event)(msgsrv_bus *bus, const messages_CountReply *message, const msgsrv_event *event, void *ctx);
+    /** Events are missing here. */
+    void (*gap)(msgsrv_bus *bus, const msgsrv_gap *gap, void *ctx);
+    /** The bus knows the subscription; again after each reconnection. */
+    void (*ready)(msgsrv_bus *bus, void *ctx);
+    /** It has ended, as `why` says: exactly once, and the last one. `gap` may be NULL. */
+    void (*end)(msgsrv_bus *bus, const msgsrv_error *why, const msgsrv_gap *gap, void *ctx);
+} messages_CountReply_subscriber;
+
+/** What a subscription to messages.CountReply remembers; the library copies it. */
+typedef struct messages_CountReply_subscriber_closure {
+    void (*event)(msgsrv_bus *bus, const messages_CountReply *message, const msgsrv_event *event, void *ctx);
+    void *ctx;
+} messages_CountReply_subscriber_closure;
+
+/** For the library: tells an event to a closure's function. */
+void messages_CountReply_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure);
+
+/** Subscribes to events that are a messages.CountReply. The struct of functions is copied. As msgsrv_bus_subscribe(). */
+static inline msgsrv_status messages_CountReply_subscribe(
+    msgsrv_bus *bus, const msgsrv_subscribe_options *options, const messages_CountReply_subscriber *subscriber,
+    void *ctx, msgsrv_handle *handle, msgsrv_error *error)
+{
+    messages_CountReply_subscriber_closure closure;
+    msgsrv_subscriber untyped;
+
+    closure.event = subscriber->event;
+    closure.ctx = ctx;
+    untyped.event = subscriber->event ? messages_CountReply_subscriber_event : NULL;
+    untyped.gap = subscriber->gap;
+    untyped.ready = subscriber->ready;
+    untyped.end = subscriber->end;
+    return msgsrv_bus_subscribe_typed(bus, &messages_CountReply_type, options, &untyped, ctx,
+                                      &closure, sizeof closure, handle, error);
+}
+
+/** What a consumer of messages.CountReply is told, on the loop's thread; each may be NULL but `message`. */
+typedef struct messages_CountReply_consumer {
+    /**
+     * A message, which is shared: not to be changed, released or kept. What is returned settles the delivery, as
+     * msgsrv_consumer says: MSGSRV_OK acks it, MSGSRV_DEFERRED leaves it to msgsrv_bus_settle().
+     */
+    msgsrv_status (*message)(
+        msgsrv_bus *bus, const messages_CountReply *message, const msgsrv_delivery *delivery, void *ctx);
+    /** The bus knows the consumer; again after each reconnection. */
+    void (*ready)(msgsrv_bus *bus, void *ctx);
+    /** It has ended, as `why` says: exactly once, and the last one. */
+    void (*end)(msgsrv_bus *bus, const msgsrv_error *why, void *ctx);
+} messages_CountReply_consumer;
+
+/** What a consumer of messages.CountReply remembers; the library copies it. */
+typedef struct messages_CountReply_consumer_closure {
+    msgsrv_status (*message)(
+        msgsrv_bus *bus, const messages_CountReply *message, const msgsrv_delivery *delivery, void *ctx);
+    void *ctx;
+} messages_CountReply_consumer_closure;
+
+/** For the library: hands a delivery to a closure's function. */
+msgsrv_status messages_CountReply_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure);
+
+/** Consumes from a queue of messages.CountReply; others are rejected. The struct of functions is copied. As msgsrv_bus_consume(). */
+static inline msgsrv_status messages_CountReply_consume(
+    msgsrv_bus *bus, const char *queue, const msgsrv_consume_options *options,
+    const messages_CountReply_consumer *consumer, void *ctx, msgsrv_handle *handle, msgsrv_error *error)
+{
+    messages_CountReply_consumer_closure closure;
+    msgsrv_consumer untyped;
+
+    closure.message = consumer->message;
+    closure.ctx = ctx;
+    untyped.message = consumer->message ? messages_CountReply_consumer_message : NULL;
+    untyped.ready = consumer->ready;
+    untyped.end = consumer->end;
+    return msgsrv_bus_consume_typed(bus, queue, &messages_CountReply_type, options, &untyped, ctx,
+                                    &closure, sizeof closure, handle, error);
+}
+
+/** Asks with a messages.CountReply whoever answers on the topic; `done` gets the reply, once. As msgsrv_bus_request(). */
+static inline msgsrv_status messages_CountReply_request(
+    msgsrv_bus *bus, const char *topic, const messages_CountReply *message, const msgsrv_publish_options *options,
+    uint32_t timeout_ms, msgsrv_replied_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_request(bus, topic, &messages_CountReply_type, message, options, timeout_ms, done, ctx, error);
+}
+
+/** Answers a request, msgsrv_event::request, with a messages.CountReply; `done` may be NULL. As msgsrv_bus_reply(). */
+static inline msgsrv_status messages_CountReply_reply(
+    msgsrv_bus *bus, uint64_t request, const messages_CountReply *message, msgsrv_bus_done_fn done, void *ctx,
+    msgsrv_error *error)
+{
+    return msgsrv_bus_reply(bus, request, &messages_CountReply_type, message, NULL, done, ctx, error);
+}
+
+/**
+ * The messages.CountReply of an event that must be one. On MSGSRV_OK it is the caller's, to be released with
+ * messages_CountReply_release(); otherwise it is untouched. As msgsrv_event_decode().
+ */
+static inline msgsrv_status messages_CountReply_from_event(
+    const msgsrv_event *event, messages_CountReply *message, msgsrv_error *error)
+{
+    return msgsrv_event_decode(event, &messages_CountReply_type, message, error);
+}
+
 /** The message messages.SumRequest. */
 extern const msgsrv_message_type messages_SumRequest_type;
 
@@ -90,6 +1008,137 @@ static inline void messages_SumRequest_release(messages_SumRequest *message)
     msgsrv_message_release(&messages_SumRequest_type, message);
 }
 
+/** Publishes a messages.SumRequest, which is borrowed, and waits until the bus has accepted it. As msgsrv_bus_publish(). */
+static inline msgsrv_status messages_SumRequest_publish(
+    msgsrv_bus *bus, const char *topic, const messages_SumRequest *message, const msgsrv_publish_options *options,
+    msgsrv_receipt *receipt, msgsrv_error *error)
+{
+    return msgsrv_bus_publish(bus, topic, &messages_SumRequest_type, message, options, receipt, error);
+}
+
+/** Publishes without waiting; `done` may be NULL. As msgsrv_bus_publish_async(). */
+static inline msgsrv_status messages_SumRequest_publish_async(
+    msgsrv_bus *bus, const char *topic, const messages_SumRequest *message, const msgsrv_publish_options *options,
+    msgsrv_published_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_publish_async(bus, topic, &messages_SumRequest_type, message, options, done, ctx, error);
+}
+
+/** Binds a topic to messages.SumRequest and retains its last events; `done` may be NULL. As msgsrv_bus_declare_topic(). */
+static inline msgsrv_status messages_SumRequest_declare(
+    msgsrv_bus *bus, const char *topic, uint32_t retain, msgsrv_bus_done_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_declare_topic(bus, topic, messages_SumRequest_type.name, messages_SumRequest_type.file, retain,
+                                    done, ctx, error);
+}
+
+/** What a subscription to messages.SumRequest is told, on the loop's thread; each may be NULL but `event`. */
+typedef struct messages_SumRequest_subscriber {
+    /** An event. The message is shared: not to be changed, released or kept. */
+    void (*event)(msgsrv_bus *bus, const messages_SumRequest *message, const msgsrv_event *event, void *ctx);
+    /** Events are missing here. */
+    void (*gap)(msgsrv_bus *bus, const msgsrv_gap *gap, void *ctx);
+    /** The bus knows the subscription; again after each reconnection. */
+    void (*ready)(msgsrv_bus *bus, void *ctx);
+    /** It has ended, as `why` says: exactly once, and the last one. `gap` may be NULL. */
+    void (*end)(msgsrv_bus *bus, const msgsrv_error *why, const msgsrv_gap *gap, void *ctx);
+} messages_SumRequest_subscriber;
+
+/** What a subscription to messages.SumRequest remembers; the library copies it. */
+typedef struct messages_SumRequest_subscriber_closure {
+    void (*event)(msgsrv_bus *bus, const messages_SumRequest *message, const msgsrv_event *event, void *ctx);
+    void *ctx;
+} messages_SumRequest_subscriber_closure;
+
+/** For the library: tells an event to a closure's function. */
+void messages_SumRequest_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure);
+
+/** Subscribes to events that are a messages.SumRequest. The struct of functions is copied. As msgsrv_bus_subscribe(). */
+static inline msgsrv_status messages_SumRequest_subscribe(
+    msgsrv_bus *bus, const msgsrv_subscribe_options *options, const messages_SumRequest_subscriber *subscriber,
+    void *ctx, msgsrv_handle *handle, msgsrv_error *error)
+{
+    messages_SumRequest_subscriber_closure closure;
+    msgsrv_subscriber untyped;
+
+    closure.event = subscriber->event;
+    closure.ctx = ctx;
+    untyped.event = subscriber->event ? messages_SumRequest_subscriber_event : NULL;
+    untyped.gap = subscriber->gap;
+    untyped.ready = subscriber->ready;
+    untyped.end = subscriber->end;
+    return msgsrv_bus_subscribe_typed(bus, &messages_SumRequest_type, options, &untyped, ctx,
+                                      &closure, sizeof closure, handle, error);
+}
+
+/** What a consumer of messages.SumRequest is told, on the loop's thread; each may be NULL but `message`. */
+typedef struct messages_SumRequest_consumer {
+    /**
+     * A message, which is shared: not to be changed, released or kept. What is returned settles the delivery, as
+     * msgsrv_consumer says: MSGSRV_OK acks it, MSGSRV_DEFERRED leaves it to msgsrv_bus_settle().
+     */
+    msgsrv_status (*message)(
+        msgsrv_bus *bus, const messages_SumRequest *message, const msgsrv_delivery *delivery, void *ctx);
+    /** The bus knows the consumer; again after each reconnection. */
+    void (*ready)(msgsrv_bus *bus, void *ctx);
+    /** It has ended, as `why` says: exactly once, and the last one. */
+    void (*end)(msgsrv_bus *bus, const msgsrv_error *why, void *ctx);
+} messages_SumRequest_consumer;
+
+/** What a consumer of messages.SumRequest remembers; the library copies it. */
+typedef struct messages_SumRequest_consumer_closure {
+    msgsrv_status (*message)(
+        msgsrv_bus *bus, const messages_SumRequest *message, const msgsrv_delivery *delivery, void *ctx);
+    void *ctx;
+} messages_SumRequest_consumer_closure;
+
+/** For the library: hands a delivery to a closure's function. */
+msgsrv_status messages_SumRequest_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure);
+
+/** Consumes from a queue of messages.SumRequest; others are rejected. The struct of functions is copied. As msgsrv_bus_consume(). */
+static inline msgsrv_status messages_SumRequest_consume(
+    msgsrv_bus *bus, const char *queue, const msgsrv_consume_options *options,
+    const messages_SumRequest_consumer *consumer, void *ctx, msgsrv_handle *handle, msgsrv_error *error)
+{
+    messages_SumRequest_consumer_closure closure;
+    msgsrv_consumer untyped;
+
+    closure.message = consumer->message;
+    closure.ctx = ctx;
+    untyped.message = consumer->message ? messages_SumRequest_consumer_message : NULL;
+    untyped.ready = consumer->ready;
+    untyped.end = consumer->end;
+    return msgsrv_bus_consume_typed(bus, queue, &messages_SumRequest_type, options, &untyped, ctx,
+                                    &closure, sizeof closure, handle, error);
+}
+
+/** Asks with a messages.SumRequest whoever answers on the topic; `done` gets the reply, once. As msgsrv_bus_request(). */
+static inline msgsrv_status messages_SumRequest_request(
+    msgsrv_bus *bus, const char *topic, const messages_SumRequest *message, const msgsrv_publish_options *options,
+    uint32_t timeout_ms, msgsrv_replied_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_request(bus, topic, &messages_SumRequest_type, message, options, timeout_ms, done, ctx, error);
+}
+
+/** Answers a request, msgsrv_event::request, with a messages.SumRequest; `done` may be NULL. As msgsrv_bus_reply(). */
+static inline msgsrv_status messages_SumRequest_reply(
+    msgsrv_bus *bus, uint64_t request, const messages_SumRequest *message, msgsrv_bus_done_fn done, void *ctx,
+    msgsrv_error *error)
+{
+    return msgsrv_bus_reply(bus, request, &messages_SumRequest_type, message, NULL, done, ctx, error);
+}
+
+/**
+ * The messages.SumRequest of an event that must be one. On MSGSRV_OK it is the caller's, to be released with
+ * messages_SumRequest_release(); otherwise it is untouched. As msgsrv_event_decode().
+ */
+static inline msgsrv_status messages_SumRequest_from_event(
+    const msgsrv_event *event, messages_SumRequest *message, msgsrv_error *error)
+{
+    return msgsrv_event_decode(event, &messages_SumRequest_type, message, error);
+}
+
 /** The message messages.SumReply. */
 extern const msgsrv_message_type messages_SumReply_type;
 
@@ -97,6 +1146,137 @@ extern const msgsrv_message_type messages_SumReply_type;
 static inline void messages_SumReply_release(messages_SumReply *message)
 {
     msgsrv_message_release(&messages_SumReply_type, message);
+}
+
+/** Publishes a messages.SumReply, which is borrowed, and waits until the bus has accepted it. As msgsrv_bus_publish(). */
+static inline msgsrv_status messages_SumReply_publish(
+    msgsrv_bus *bus, const char *topic, const messages_SumReply *message, const msgsrv_publish_options *options,
+    msgsrv_receipt *receipt, msgsrv_error *error)
+{
+    return msgsrv_bus_publish(bus, topic, &messages_SumReply_type, message, options, receipt, error);
+}
+
+/** Publishes without waiting; `done` may be NULL. As msgsrv_bus_publish_async(). */
+static inline msgsrv_status messages_SumReply_publish_async(
+    msgsrv_bus *bus, const char *topic, const messages_SumReply *message, const msgsrv_publish_options *options,
+    msgsrv_published_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_publish_async(bus, topic, &messages_SumReply_type, message, options, done, ctx, error);
+}
+
+/** Binds a topic to messages.SumReply and retains its last events; `done` may be NULL. As msgsrv_bus_declare_topic(). */
+static inline msgsrv_status messages_SumReply_declare(
+    msgsrv_bus *bus, const char *topic, uint32_t retain, msgsrv_bus_done_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_declare_topic(bus, topic, messages_SumReply_type.name, messages_SumReply_type.file, retain,
+                                    done, ctx, error);
+}
+
+/** What a subscription to messages.SumReply is told, on the loop's thread; each may be NULL but `event`. */
+typedef struct messages_SumReply_subscriber {
+    /** An event. The message is shared: not to be changed, released or kept. */
+    void (*event)(msgsrv_bus *bus, const messages_SumReply *message, const msgsrv_event *event, void *ctx);
+    /** Events are missing here. */
+    void (*gap)(msgsrv_bus *bus, const msgsrv_gap *gap, void *ctx);
+    /** The bus knows the subscription; again after each reconnection. */
+    void (*ready)(msgsrv_bus *bus, void *ctx);
+    /** It has ended, as `why` says: exactly once, and the last one. `gap` may be NULL. */
+    void (*end)(msgsrv_bus *bus, const msgsrv_error *why, const msgsrv_gap *gap, void *ctx);
+} messages_SumReply_subscriber;
+
+/** What a subscription to messages.SumReply remembers; the library copies it. */
+typedef struct messages_SumReply_subscriber_closure {
+    void (*event)(msgsrv_bus *bus, const messages_SumReply *message, const msgsrv_event *event, void *ctx);
+    void *ctx;
+} messages_SumReply_subscriber_closure;
+
+/** For the library: tells an event to a closure's function. */
+void messages_SumReply_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure);
+
+/** Subscribes to events that are a messages.SumReply. The struct of functions is copied. As msgsrv_bus_subscribe(). */
+static inline msgsrv_status messages_SumReply_subscribe(
+    msgsrv_bus *bus, const msgsrv_subscribe_options *options, const messages_SumReply_subscriber *subscriber,
+    void *ctx, msgsrv_handle *handle, msgsrv_error *error)
+{
+    messages_SumReply_subscriber_closure closure;
+    msgsrv_subscriber untyped;
+
+    closure.event = subscriber->event;
+    closure.ctx = ctx;
+    untyped.event = subscriber->event ? messages_SumReply_subscriber_event : NULL;
+    untyped.gap = subscriber->gap;
+    untyped.ready = subscriber->ready;
+    untyped.end = subscriber->end;
+    return msgsrv_bus_subscribe_typed(bus, &messages_SumReply_type, options, &untyped, ctx,
+                                      &closure, sizeof closure, handle, error);
+}
+
+/** What a consumer of messages.SumReply is told, on the loop's thread; each may be NULL but `message`. */
+typedef struct messages_SumReply_consumer {
+    /**
+     * A message, which is shared: not to be changed, released or kept. What is returned settles the delivery, as
+     * msgsrv_consumer says: MSGSRV_OK acks it, MSGSRV_DEFERRED leaves it to msgsrv_bus_settle().
+     */
+    msgsrv_status (*message)(
+        msgsrv_bus *bus, const messages_SumReply *message, const msgsrv_delivery *delivery, void *ctx);
+    /** The bus knows the consumer; again after each reconnection. */
+    void (*ready)(msgsrv_bus *bus, void *ctx);
+    /** It has ended, as `why` says: exactly once, and the last one. */
+    void (*end)(msgsrv_bus *bus, const msgsrv_error *why, void *ctx);
+} messages_SumReply_consumer;
+
+/** What a consumer of messages.SumReply remembers; the library copies it. */
+typedef struct messages_SumReply_consumer_closure {
+    msgsrv_status (*message)(
+        msgsrv_bus *bus, const messages_SumReply *message, const msgsrv_delivery *delivery, void *ctx);
+    void *ctx;
+} messages_SumReply_consumer_closure;
+
+/** For the library: hands a delivery to a closure's function. */
+msgsrv_status messages_SumReply_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure);
+
+/** Consumes from a queue of messages.SumReply; others are rejected. The struct of functions is copied. As msgsrv_bus_consume(). */
+static inline msgsrv_status messages_SumReply_consume(
+    msgsrv_bus *bus, const char *queue, const msgsrv_consume_options *options,
+    const messages_SumReply_consumer *consumer, void *ctx, msgsrv_handle *handle, msgsrv_error *error)
+{
+    messages_SumReply_consumer_closure closure;
+    msgsrv_consumer untyped;
+
+    closure.message = consumer->message;
+    closure.ctx = ctx;
+    untyped.message = consumer->message ? messages_SumReply_consumer_message : NULL;
+    untyped.ready = consumer->ready;
+    untyped.end = consumer->end;
+    return msgsrv_bus_consume_typed(bus, queue, &messages_SumReply_type, options, &untyped, ctx,
+                                    &closure, sizeof closure, handle, error);
+}
+
+/** Asks with a messages.SumReply whoever answers on the topic; `done` gets the reply, once. As msgsrv_bus_request(). */
+static inline msgsrv_status messages_SumReply_request(
+    msgsrv_bus *bus, const char *topic, const messages_SumReply *message, const msgsrv_publish_options *options,
+    uint32_t timeout_ms, msgsrv_replied_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_request(bus, topic, &messages_SumReply_type, message, options, timeout_ms, done, ctx, error);
+}
+
+/** Answers a request, msgsrv_event::request, with a messages.SumReply; `done` may be NULL. As msgsrv_bus_reply(). */
+static inline msgsrv_status messages_SumReply_reply(
+    msgsrv_bus *bus, uint64_t request, const messages_SumReply *message, msgsrv_bus_done_fn done, void *ctx,
+    msgsrv_error *error)
+{
+    return msgsrv_bus_reply(bus, request, &messages_SumReply_type, message, NULL, done, ctx, error);
+}
+
+/**
+ * The messages.SumReply of an event that must be one. On MSGSRV_OK it is the caller's, to be released with
+ * messages_SumReply_release(); otherwise it is untouched. As msgsrv_event_decode().
+ */
+static inline msgsrv_status messages_SumReply_from_event(
+    const msgsrv_event *event, messages_SumReply *message, msgsrv_error *error)
+{
+    return msgsrv_event_decode(event, &messages_SumReply_type, message, error);
 }
 
 /** The server's end of a call of /messages.Demo/Count, passed by value; msgsrv/stream.h is about its member. */
@@ -409,9 +1589,10 @@ msgsrv_status messages_Demo_Count_event(
  *
  * Opens /messages.Demo/Count and returns.
  * The request is borrowed, and encoded at once.
- * The events are copied. On MSGSRV_OK they are told, later, on the loop's thread: begin first, closed last and
- * exactly once; otherwise nothing was started. `call` and `handle` may be NULL; with a client that has a
- * thread of its own `call` must be, and begin brings it. Returns what msgsrv_stream_open() does.
+ * The events are copied; each function may be NULL, but not `events`. On MSGSRV_OK they are told, later, on the
+ * loop's thread: begin first, closed last and exactly once; otherwise nothing was started. `call` and `handle`
+ * may be NULL; with a client that has a thread of its own `call` must be, and begin brings it. Returns what
+ * msgsrv_stream_open() does.
  */
 static inline msgsrv_status messages_Demo_Count_open(
     msgsrv_client *client, const messages_CountRequest *request, const msgsrv_call_options *options,
@@ -420,10 +1601,12 @@ static inline msgsrv_status messages_Demo_Count_open(
 {
     messages_Demo_Count_closure closure;
 
-    closure.events = *events;
+    if (events != NULL)
+        closure.events = *events;
     closure.ctx = ctx;
     return msgsrv_stream_open(client, &messages_Demo_Count_method, request, options, messages_Demo_Count_event,
-                              &closure, sizeof closure, call ? &call->stream : NULL, handle, error);
+                              events != NULL ? &closure : NULL, sizeof closure, call ? &call->stream : NULL,
+                              handle, error);
 }
 
 /**
@@ -504,9 +1687,10 @@ msgsrv_status messages_Demo_Sum_event(
  * Adds what it is sent; a sum that does not fit int64 is OUT_OF_RANGE.
  *
  * Opens /messages.Demo/Sum and returns.
- * The events are copied. On MSGSRV_OK they are told, later, on the loop's thread: begin first, closed last and
- * exactly once; otherwise nothing was started. `call` and `handle` may be NULL; with a client that has a
- * thread of its own `call` must be, and begin brings it. Returns what msgsrv_stream_open() does.
+ * The events are copied; each function may be NULL, but not `events`. On MSGSRV_OK they are told, later, on the
+ * loop's thread: begin first, closed last and exactly once; otherwise nothing was started. `call` and `handle`
+ * may be NULL; with a client that has a thread of its own `call` must be, and begin brings it. Returns what
+ * msgsrv_stream_open() does.
  */
 static inline msgsrv_status messages_Demo_Sum_open(
     msgsrv_client *client, const msgsrv_call_options *options,
@@ -515,10 +1699,12 @@ static inline msgsrv_status messages_Demo_Sum_open(
 {
     messages_Demo_Sum_closure closure;
 
-    closure.events = *events;
+    if (events != NULL)
+        closure.events = *events;
     closure.ctx = ctx;
     return msgsrv_stream_open(client, &messages_Demo_Sum_method, NULL, options, messages_Demo_Sum_event,
-                              &closure, sizeof closure, call ? &call->stream : NULL, handle, error);
+                              events != NULL ? &closure : NULL, sizeof closure, call ? &call->stream : NULL,
+                              handle, error);
 }
 
 /**
@@ -609,9 +1795,10 @@ msgsrv_status messages_Demo_Chat_event(
  * Sends each text back as it comes.
  *
  * Opens /messages.Demo/Chat and returns.
- * The events are copied. On MSGSRV_OK they are told, later, on the loop's thread: begin first, closed last and
- * exactly once; otherwise nothing was started. `call` and `handle` may be NULL; with a client that has a
- * thread of its own `call` must be, and begin brings it. Returns what msgsrv_stream_open() does.
+ * The events are copied; each function may be NULL, but not `events`. On MSGSRV_OK they are told, later, on the
+ * loop's thread: begin first, closed last and exactly once; otherwise nothing was started. `call` and `handle`
+ * may be NULL; with a client that has a thread of its own `call` must be, and begin brings it. Returns what
+ * msgsrv_stream_open() does.
  */
 static inline msgsrv_status messages_Demo_Chat_open(
     msgsrv_client *client, const msgsrv_call_options *options,
@@ -620,10 +1807,12 @@ static inline msgsrv_status messages_Demo_Chat_open(
 {
     messages_Demo_Chat_closure closure;
 
-    closure.events = *events;
+    if (events != NULL)
+        closure.events = *events;
     closure.ctx = ctx;
     return msgsrv_stream_open(client, &messages_Demo_Chat_method, NULL, options, messages_Demo_Chat_event,
-                              &closure, sizeof closure, call ? &call->stream : NULL, handle, error);
+                              events != NULL ? &closure : NULL, sizeof closure, call ? &call->stream : NULL,
+                              handle, error);
 }
 
 /**

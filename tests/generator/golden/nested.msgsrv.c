@@ -191,7 +191,23 @@ const msgsrv_message_type acme_store_v1_Order_type = {
     .fields = acme_store_v1_Order_field_table,
     .field_count = 13,
     .has_strings = 1,
+    .file = &nested_proto_file,
 };
+
+void acme_store_v1_Order_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure)
+{
+    const acme_store_v1_Order_subscriber_closure *typed = (const acme_store_v1_Order_subscriber_closure *)closure;
+
+    typed->event(bus, (const acme_store_v1_Order *)event->message, event, typed->ctx);
+}
+
+msgsrv_status acme_store_v1_Order_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure)
+{
+    const acme_store_v1_Order_consumer_closure *typed = (const acme_store_v1_Order_consumer_closure *)closure;
+
+    return typed->message(bus, (const acme_store_v1_Order *)delivery->event->message, delivery, typed->ctx);
+}
 
 static const msgsrv_field acme_store_v1_Order_Line_field_table[] = {
     {1, MSGSRV_FIELD_SCALAR, 0, "article", NULL},
@@ -206,7 +222,23 @@ const msgsrv_message_type acme_store_v1_Order_Line_type = {
     .fields = acme_store_v1_Order_Line_field_table,
     .field_count = 3,
     .has_strings = 1,
+    .file = &nested_proto_file,
 };
+
+void acme_store_v1_Order_Line_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure)
+{
+    const acme_store_v1_Order_Line_subscriber_closure *typed = (const acme_store_v1_Order_Line_subscriber_closure *)closure;
+
+    typed->event(bus, (const acme_store_v1_Order_Line *)event->message, event, typed->ctx);
+}
+
+msgsrv_status acme_store_v1_Order_Line_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure)
+{
+    const acme_store_v1_Order_Line_consumer_closure *typed = (const acme_store_v1_Order_Line_consumer_closure *)closure;
+
+    return typed->message(bus, (const acme_store_v1_Order_Line *)delivery->event->message, delivery, typed->ctx);
+}
 
 static const msgsrv_field acme_store_v1_Order_Line_Discount_field_table[] = {
     {1, MSGSRV_FIELD_SCALAR, 0, "percent", NULL},
@@ -220,7 +252,23 @@ const msgsrv_message_type acme_store_v1_Order_Line_Discount_type = {
     .fields = acme_store_v1_Order_Line_Discount_field_table,
     .field_count = 2,
     .has_strings = 1,
+    .file = &nested_proto_file,
 };
+
+void acme_store_v1_Order_Line_Discount_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure)
+{
+    const acme_store_v1_Order_Line_Discount_subscriber_closure *typed = (const acme_store_v1_Order_Line_Discount_subscriber_closure *)closure;
+
+    typed->event(bus, (const acme_store_v1_Order_Line_Discount *)event->message, event, typed->ctx);
+}
+
+msgsrv_status acme_store_v1_Order_Line_Discount_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure)
+{
+    const acme_store_v1_Order_Line_Discount_consumer_closure *typed = (const acme_store_v1_Order_Line_Discount_consumer_closure *)closure;
+
+    return typed->message(bus, (const acme_store_v1_Order_Line_Discount *)delivery->event->message, delivery, typed->ctx);
+}
 
 static const msgsrv_field acme_store_v1_Order_ByNameEntry_field_table[] = {
     {1, MSGSRV_FIELD_STRING, 0, "key", NULL},
@@ -234,6 +282,7 @@ const msgsrv_message_type acme_store_v1_Order_ByNameEntry_type = {
     .fields = acme_store_v1_Order_ByNameEntry_field_table,
     .field_count = 2,
     .has_strings = 1,
+    .file = &nested_proto_file,
 };
 
 static const msgsrv_field acme_store_v1_Order_FlagsOfLinesEntry_field_table[] = {
@@ -248,6 +297,7 @@ const msgsrv_message_type acme_store_v1_Order_FlagsOfLinesEntry_type = {
     .fields = acme_store_v1_Order_FlagsOfLinesEntry_field_table,
     .field_count = 2,
     .has_strings = 0,
+    .file = &nested_proto_file,
 };
 
 static const msgsrv_field acme_store_v1_Tree_field_table[] = {
@@ -262,7 +312,23 @@ const msgsrv_message_type acme_store_v1_Tree_type = {
     .fields = acme_store_v1_Tree_field_table,
     .field_count = 2,
     .has_strings = 0,
+    .file = &nested_proto_file,
 };
+
+void acme_store_v1_Tree_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure)
+{
+    const acme_store_v1_Tree_subscriber_closure *typed = (const acme_store_v1_Tree_subscriber_closure *)closure;
+
+    typed->event(bus, (const acme_store_v1_Tree *)event->message, event, typed->ctx);
+}
+
+msgsrv_status acme_store_v1_Tree_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure)
+{
+    const acme_store_v1_Tree_consumer_closure *typed = (const acme_store_v1_Tree_consumer_closure *)closure;
+
+    return typed->message(bus, (const acme_store_v1_Tree *)delivery->event->message, delivery, typed->ctx);
+}
 
 static const msgsrv_field acme_store_v1_List_field_table[] = {
     {1, MSGSRV_FIELD_MESSAGE, 0, "next", &acme_store_v1_List_type},
@@ -276,7 +342,23 @@ const msgsrv_message_type acme_store_v1_List_type = {
     .fields = acme_store_v1_List_field_table,
     .field_count = 2,
     .has_strings = 1,
+    .file = &nested_proto_file,
 };
+
+void acme_store_v1_List_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure)
+{
+    const acme_store_v1_List_subscriber_closure *typed = (const acme_store_v1_List_subscriber_closure *)closure;
+
+    typed->event(bus, (const acme_store_v1_List *)event->message, event, typed->ctx);
+}
+
+msgsrv_status acme_store_v1_List_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure)
+{
+    const acme_store_v1_List_consumer_closure *typed = (const acme_store_v1_List_consumer_closure *)closure;
+
+    return typed->message(bus, (const acme_store_v1_List *)delivery->event->message, delivery, typed->ctx);
+}
 
 static const msgsrv_field acme_store_v1_Ping_field_table[] = {
     {1, MSGSRV_FIELD_MESSAGE, 0, "pong", &acme_store_v1_Pong_type},
@@ -290,7 +372,23 @@ const msgsrv_message_type acme_store_v1_Ping_type = {
     .fields = acme_store_v1_Ping_field_table,
     .field_count = 2,
     .has_strings = 1,
+    .file = &nested_proto_file,
 };
+
+void acme_store_v1_Ping_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure)
+{
+    const acme_store_v1_Ping_subscriber_closure *typed = (const acme_store_v1_Ping_subscriber_closure *)closure;
+
+    typed->event(bus, (const acme_store_v1_Ping *)event->message, event, typed->ctx);
+}
+
+msgsrv_status acme_store_v1_Ping_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure)
+{
+    const acme_store_v1_Ping_consumer_closure *typed = (const acme_store_v1_Ping_consumer_closure *)closure;
+
+    return typed->message(bus, (const acme_store_v1_Ping *)delivery->event->message, delivery, typed->ctx);
+}
 
 static const msgsrv_field acme_store_v1_Pong_field_table[] = {
     {1, MSGSRV_FIELD_MESSAGE, 0, "ping", &acme_store_v1_Ping_type},
@@ -304,7 +402,23 @@ const msgsrv_message_type acme_store_v1_Pong_type = {
     .fields = acme_store_v1_Pong_field_table,
     .field_count = 2,
     .has_strings = 1,
+    .file = &nested_proto_file,
 };
+
+void acme_store_v1_Pong_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure)
+{
+    const acme_store_v1_Pong_subscriber_closure *typed = (const acme_store_v1_Pong_subscriber_closure *)closure;
+
+    typed->event(bus, (const acme_store_v1_Pong *)event->message, event, typed->ctx);
+}
+
+msgsrv_status acme_store_v1_Pong_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure)
+{
+    const acme_store_v1_Pong_consumer_closure *typed = (const acme_store_v1_Pong_consumer_closure *)closure;
+
+    return typed->message(bus, (const acme_store_v1_Pong *)delivery->event->message, delivery, typed->ctx);
+}
 
 static const msgsrv_field acme_store_v1_Numbers_field_table[] = {
     {1, MSGSRV_FIELD_MESSAGE, 0, "tree", &acme_store_v1_Tree_type},
@@ -318,7 +432,23 @@ const msgsrv_message_type acme_store_v1_Numbers_type = {
     .fields = acme_store_v1_Numbers_field_table,
     .field_count = 2,
     .has_strings = 0,
+    .file = &nested_proto_file,
 };
+
+void acme_store_v1_Numbers_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure)
+{
+    const acme_store_v1_Numbers_subscriber_closure *typed = (const acme_store_v1_Numbers_subscriber_closure *)closure;
+
+    typed->event(bus, (const acme_store_v1_Numbers *)event->message, event, typed->ctx);
+}
+
+msgsrv_status acme_store_v1_Numbers_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure)
+{
+    const acme_store_v1_Numbers_consumer_closure *typed = (const acme_store_v1_Numbers_consumer_closure *)closure;
+
+    return typed->message(bus, (const acme_store_v1_Numbers *)delivery->event->message, delivery, typed->ctx);
+}
 
 const msgsrv_message_type acme_store_v1_Empty_type = {
     .name = "acme.store.v1.Empty",
@@ -327,7 +457,23 @@ const msgsrv_message_type acme_store_v1_Empty_type = {
     .fields = NULL,
     .field_count = 0,
     .has_strings = 0,
+    .file = &nested_proto_file,
 };
+
+void acme_store_v1_Empty_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure)
+{
+    const acme_store_v1_Empty_subscriber_closure *typed = (const acme_store_v1_Empty_subscriber_closure *)closure;
+
+    typed->event(bus, (const acme_store_v1_Empty *)event->message, event, typed->ctx);
+}
+
+msgsrv_status acme_store_v1_Empty_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure)
+{
+    const acme_store_v1_Empty_consumer_closure *typed = (const acme_store_v1_Empty_consumer_closure *)closure;
+
+    return typed->message(bus, (const acme_store_v1_Empty *)delivery->event->message, delivery, typed->ctx);
+}
 
 const msgsrv_method acme_store_v1_Store_Place_method = {
     .abi = MSGSRV_GENERATED_ABI,

@@ -2,6 +2,7 @@
 #ifndef NESTED_MSGSRV_H
 #define NESTED_MSGSRV_H
 
+#include <msgsrv/bus.h>
 #include <msgsrv/msgsrv.h>
 #include <msgsrv/service.h>
 
@@ -10,7 +11,7 @@
 #include "common/facade.msgsrv.h"
 #include "google/protobuf/timestamp.msgsrv.h"
 
-#if MSGSRV_GENERATED_ABI != 2
+#if MSGSRV_GENERATED_ABI != 3
 #error "nested.msgsrv.h was generated for another version of libmsgsrv; generate it again"
 #endif
 
@@ -30,6 +31,137 @@ static inline void acme_store_v1_Order_release(acme_store_v1_Order *message)
     msgsrv_message_release(&acme_store_v1_Order_type, message);
 }
 
+/** Publishes a acme.store.v1.Order, which is borrowed, and waits until the bus has accepted it. As msgsrv_bus_publish(). */
+static inline msgsrv_status acme_store_v1_Order_publish(
+    msgsrv_bus *bus, const char *topic, const acme_store_v1_Order *message, const msgsrv_publish_options *options,
+    msgsrv_receipt *receipt, msgsrv_error *error)
+{
+    return msgsrv_bus_publish(bus, topic, &acme_store_v1_Order_type, message, options, receipt, error);
+}
+
+/** Publishes without waiting; `done` may be NULL. As msgsrv_bus_publish_async(). */
+static inline msgsrv_status acme_store_v1_Order_publish_async(
+    msgsrv_bus *bus, const char *topic, const acme_store_v1_Order *message, const msgsrv_publish_options *options,
+    msgsrv_published_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_publish_async(bus, topic, &acme_store_v1_Order_type, message, options, done, ctx, error);
+}
+
+/** Binds a topic to acme.store.v1.Order and retains its last events; `done` may be NULL. As msgsrv_bus_declare_topic(). */
+static inline msgsrv_status acme_store_v1_Order_declare(
+    msgsrv_bus *bus, const char *topic, uint32_t retain, msgsrv_bus_done_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_declare_topic(bus, topic, acme_store_v1_Order_type.name, acme_store_v1_Order_type.file, retain,
+                                    done, ctx, error);
+}
+
+/** What a subscription to acme.store.v1.Order is told, on the loop's thread; each may be NULL but `event`. */
+typedef struct acme_store_v1_Order_subscriber {
+    /** An event. The message is shared: not to be changed, released or kept. */
+    void (*event)(msgsrv_bus *bus, const acme_store_v1_Order *message, const msgsrv_event *event, void *ctx);
+    /** Events are missing here. */
+    void (*gap)(msgsrv_bus *bus, const msgsrv_gap *gap, void *ctx);
+    /** The bus knows the subscription; again after each reconnection. */
+    void (*ready)(msgsrv_bus *bus, void *ctx);
+    /** It has ended, as `why` says: exactly once, and the last one. `gap` may be NULL. */
+    void (*end)(msgsrv_bus *bus, const msgsrv_error *why, const msgsrv_gap *gap, void *ctx);
+} acme_store_v1_Order_subscriber;
+
+/** What a subscription to acme.store.v1.Order remembers; the library copies it. */
+typedef struct acme_store_v1_Order_subscriber_closure {
+    void (*event)(msgsrv_bus *bus, const acme_store_v1_Order *message, const msgsrv_event *event, void *ctx);
+    void *ctx;
+} acme_store_v1_Order_subscriber_closure;
+
+/** For the library: tells an event to a closure's function. */
+void acme_store_v1_Order_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure);
+
+/** Subscribes to events that are a acme.store.v1.Order. The struct of functions is copied. As msgsrv_bus_subscribe(). */
+static inline msgsrv_status acme_store_v1_Order_subscribe(
+    msgsrv_bus *bus, const msgsrv_subscribe_options *options, const acme_store_v1_Order_subscriber *subscriber,
+    void *ctx, msgsrv_handle *handle, msgsrv_error *error)
+{
+    acme_store_v1_Order_subscriber_closure closure;
+    msgsrv_subscriber untyped;
+
+    closure.event = subscriber->event;
+    closure.ctx = ctx;
+    untyped.event = subscriber->event ? acme_store_v1_Order_subscriber_event : NULL;
+    untyped.gap = subscriber->gap;
+    untyped.ready = subscriber->ready;
+    untyped.end = subscriber->end;
+    return msgsrv_bus_subscribe_typed(bus, &acme_store_v1_Order_type, options, &untyped, ctx,
+                                      &closure, sizeof closure, handle, error);
+}
+
+/** What a consumer of acme.store.v1.Order is told, on the loop's thread; each may be NULL but `message`. */
+typedef struct acme_store_v1_Order_consumer {
+    /**
+     * A message, which is shared: not to be changed, released or kept. What is returned settles the delivery, as
+     * msgsrv_consumer says: MSGSRV_OK acks it, MSGSRV_DEFERRED leaves it to msgsrv_bus_settle().
+     */
+    msgsrv_status (*message)(
+        msgsrv_bus *bus, const acme_store_v1_Order *message, const msgsrv_delivery *delivery, void *ctx);
+    /** The bus knows the consumer; again after each reconnection. */
+    void (*ready)(msgsrv_bus *bus, void *ctx);
+    /** It has ended, as `why` says: exactly once, and the last one. */
+    void (*end)(msgsrv_bus *bus, const msgsrv_error *why, void *ctx);
+} acme_store_v1_Order_consumer;
+
+/** What a consumer of acme.store.v1.Order remembers; the library copies it. */
+typedef struct acme_store_v1_Order_consumer_closure {
+    msgsrv_status (*message)(
+        msgsrv_bus *bus, const acme_store_v1_Order *message, const msgsrv_delivery *delivery, void *ctx);
+    void *ctx;
+} acme_store_v1_Order_consumer_closure;
+
+/** For the library: hands a delivery to a closure's function. */
+msgsrv_status acme_store_v1_Order_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure);
+
+/** Consumes from a queue of acme.store.v1.Order; others are rejected. The struct of functions is copied. As msgsrv_bus_consume(). */
+static inline msgsrv_status acme_store_v1_Order_consume(
+    msgsrv_bus *bus, const char *queue, const msgsrv_consume_options *options,
+    const acme_store_v1_Order_consumer *consumer, void *ctx, msgsrv_handle *handle, msgsrv_error *error)
+{
+    acme_store_v1_Order_consumer_closure closure;
+    msgsrv_consumer untyped;
+
+    closure.message = consumer->message;
+    closure.ctx = ctx;
+    untyped.message = consumer->message ? acme_store_v1_Order_consumer_message : NULL;
+    untyped.ready = consumer->ready;
+    untyped.end = consumer->end;
+    return msgsrv_bus_consume_typed(bus, queue, &acme_store_v1_Order_type, options, &untyped, ctx,
+                                    &closure, sizeof closure, handle, error);
+}
+
+/** Asks with a acme.store.v1.Order whoever answers on the topic; `done` gets the reply, once. As msgsrv_bus_request(). */
+static inline msgsrv_status acme_store_v1_Order_request(
+    msgsrv_bus *bus, const char *topic, const acme_store_v1_Order *message, const msgsrv_publish_options *options,
+    uint32_t timeout_ms, msgsrv_replied_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_request(bus, topic, &acme_store_v1_Order_type, message, options, timeout_ms, done, ctx, error);
+}
+
+/** Answers a request, msgsrv_event::request, with a acme.store.v1.Order; `done` may be NULL. As msgsrv_bus_reply(). */
+static inline msgsrv_status acme_store_v1_Order_reply(
+    msgsrv_bus *bus, uint64_t request, const acme_store_v1_Order *message, msgsrv_bus_done_fn done, void *ctx,
+    msgsrv_error *error)
+{
+    return msgsrv_bus_reply(bus, request, &acme_store_v1_Order_type, message, NULL, done, ctx, error);
+}
+
+/**
+ * The acme.store.v1.Order of an event that must be one. On MSGSRV_OK it is the caller's, to be released with
+ * acme_store_v1_Order_release(); otherwise it is untouched. As msgsrv_event_decode().
+ */
+static inline msgsrv_status acme_store_v1_Order_from_event(
+    const msgsrv_event *event, acme_store_v1_Order *message, msgsrv_error *error)
+{
+    return msgsrv_event_decode(event, &acme_store_v1_Order_type, message, error);
+}
+
 /** The message acme.store.v1.Order.Line. */
 extern const msgsrv_message_type acme_store_v1_Order_Line_type;
 
@@ -39,6 +171,137 @@ static inline void acme_store_v1_Order_Line_release(acme_store_v1_Order_Line *me
     msgsrv_message_release(&acme_store_v1_Order_Line_type, message);
 }
 
+/** Publishes a acme.store.v1.Order.Line, which is borrowed, and waits until the bus has accepted it. As msgsrv_bus_publish(). */
+static inline msgsrv_status acme_store_v1_Order_Line_publish(
+    msgsrv_bus *bus, const char *topic, const acme_store_v1_Order_Line *message, const msgsrv_publish_options *options,
+    msgsrv_receipt *receipt, msgsrv_error *error)
+{
+    return msgsrv_bus_publish(bus, topic, &acme_store_v1_Order_Line_type, message, options, receipt, error);
+}
+
+/** Publishes without waiting; `done` may be NULL. As msgsrv_bus_publish_async(). */
+static inline msgsrv_status acme_store_v1_Order_Line_publish_async(
+    msgsrv_bus *bus, const char *topic, const acme_store_v1_Order_Line *message, const msgsrv_publish_options *options,
+    msgsrv_published_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_publish_async(bus, topic, &acme_store_v1_Order_Line_type, message, options, done, ctx, error);
+}
+
+/** Binds a topic to acme.store.v1.Order.Line and retains its last events; `done` may be NULL. As msgsrv_bus_declare_topic(). */
+static inline msgsrv_status acme_store_v1_Order_Line_declare(
+    msgsrv_bus *bus, const char *topic, uint32_t retain, msgsrv_bus_done_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_declare_topic(bus, topic, acme_store_v1_Order_Line_type.name, acme_store_v1_Order_Line_type.file, retain,
+                                    done, ctx, error);
+}
+
+/** What a subscription to acme.store.v1.Order.Line is told, on the loop's thread; each may be NULL but `event`. */
+typedef struct acme_store_v1_Order_Line_subscriber {
+    /** An event. The message is shared: not to be changed, released or kept. */
+    void (*event)(msgsrv_bus *bus, const acme_store_v1_Order_Line *message, const msgsrv_event *event, void *ctx);
+    /** Events are missing here. */
+    void (*gap)(msgsrv_bus *bus, const msgsrv_gap *gap, void *ctx);
+    /** The bus knows the subscription; again after each reconnection. */
+    void (*ready)(msgsrv_bus *bus, void *ctx);
+    /** It has ended, as `why` says: exactly once, and the last one. `gap` may be NULL. */
+    void (*end)(msgsrv_bus *bus, const msgsrv_error *why, const msgsrv_gap *gap, void *ctx);
+} acme_store_v1_Order_Line_subscriber;
+
+/** What a subscription to acme.store.v1.Order.Line remembers; the library copies it. */
+typedef struct acme_store_v1_Order_Line_subscriber_closure {
+    void (*event)(msgsrv_bus *bus, const acme_store_v1_Order_Line *message, const msgsrv_event *event, void *ctx);
+    void *ctx;
+} acme_store_v1_Order_Line_subscriber_closure;
+
+/** For the library: tells an event to a closure's function. */
+void acme_store_v1_Order_Line_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure);
+
+/** Subscribes to events that are a acme.store.v1.Order.Line. The struct of functions is copied. As msgsrv_bus_subscribe(). */
+static inline msgsrv_status acme_store_v1_Order_Line_subscribe(
+    msgsrv_bus *bus, const msgsrv_subscribe_options *options, const acme_store_v1_Order_Line_subscriber *subscriber,
+    void *ctx, msgsrv_handle *handle, msgsrv_error *error)
+{
+    acme_store_v1_Order_Line_subscriber_closure closure;
+    msgsrv_subscriber untyped;
+
+    closure.event = subscriber->event;
+    closure.ctx = ctx;
+    untyped.event = subscriber->event ? acme_store_v1_Order_Line_subscriber_event : NULL;
+    untyped.gap = subscriber->gap;
+    untyped.ready = subscriber->ready;
+    untyped.end = subscriber->end;
+    return msgsrv_bus_subscribe_typed(bus, &acme_store_v1_Order_Line_type, options, &untyped, ctx,
+                                      &closure, sizeof closure, handle, error);
+}
+
+/** What a consumer of acme.store.v1.Order.Line is told, on the loop's thread; each may be NULL but `message`. */
+typedef struct acme_store_v1_Order_Line_consumer {
+    /**
+     * A message, which is shared: not to be changed, released or kept. What is returned settles the delivery, as
+     * msgsrv_consumer says: MSGSRV_OK acks it, MSGSRV_DEFERRED leaves it to msgsrv_bus_settle().
+     */
+    msgsrv_status (*message)(
+        msgsrv_bus *bus, const acme_store_v1_Order_Line *message, const msgsrv_delivery *delivery, void *ctx);
+    /** The bus knows the consumer; again after each reconnection. */
+    void (*ready)(msgsrv_bus *bus, void *ctx);
+    /** It has ended, as `why` says: exactly once, and the last one. */
+    void (*end)(msgsrv_bus *bus, const msgsrv_error *why, void *ctx);
+} acme_store_v1_Order_Line_consumer;
+
+/** What a consumer of acme.store.v1.Order.Line remembers; the library copies it. */
+typedef struct acme_store_v1_Order_Line_consumer_closure {
+    msgsrv_status (*message)(
+        msgsrv_bus *bus, const acme_store_v1_Order_Line *message, const msgsrv_delivery *delivery, void *ctx);
+    void *ctx;
+} acme_store_v1_Order_Line_consumer_closure;
+
+/** For the library: hands a delivery to a closure's function. */
+msgsrv_status acme_store_v1_Order_Line_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure);
+
+/** Consumes from a queue of acme.store.v1.Order.Line; others are rejected. The struct of functions is copied. As msgsrv_bus_consume(). */
+static inline msgsrv_status acme_store_v1_Order_Line_consume(
+    msgsrv_bus *bus, const char *queue, const msgsrv_consume_options *options,
+    const acme_store_v1_Order_Line_consumer *consumer, void *ctx, msgsrv_handle *handle, msgsrv_error *error)
+{
+    acme_store_v1_Order_Line_consumer_closure closure;
+    msgsrv_consumer untyped;
+
+    closure.message = consumer->message;
+    closure.ctx = ctx;
+    untyped.message = consumer->message ? acme_store_v1_Order_Line_consumer_message : NULL;
+    untyped.ready = consumer->ready;
+    untyped.end = consumer->end;
+    return msgsrv_bus_consume_typed(bus, queue, &acme_store_v1_Order_Line_type, options, &untyped, ctx,
+                                    &closure, sizeof closure, handle, error);
+}
+
+/** Asks with a acme.store.v1.Order.Line whoever answers on the topic; `done` gets the reply, once. As msgsrv_bus_request(). */
+static inline msgsrv_status acme_store_v1_Order_Line_request(
+    msgsrv_bus *bus, const char *topic, const acme_store_v1_Order_Line *message, const msgsrv_publish_options *options,
+    uint32_t timeout_ms, msgsrv_replied_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_request(bus, topic, &acme_store_v1_Order_Line_type, message, options, timeout_ms, done, ctx, error);
+}
+
+/** Answers a request, msgsrv_event::request, with a acme.store.v1.Order.Line; `done` may be NULL. As msgsrv_bus_reply(). */
+static inline msgsrv_status acme_store_v1_Order_Line_reply(
+    msgsrv_bus *bus, uint64_t request, const acme_store_v1_Order_Line *message, msgsrv_bus_done_fn done, void *ctx,
+    msgsrv_error *error)
+{
+    return msgsrv_bus_reply(bus, request, &acme_store_v1_Order_Line_type, message, NULL, done, ctx, error);
+}
+
+/**
+ * The acme.store.v1.Order.Line of an event that must be one. On MSGSRV_OK it is the caller's, to be released with
+ * acme_store_v1_Order_Line_release(); otherwise it is untouched. As msgsrv_event_decode().
+ */
+static inline msgsrv_status acme_store_v1_Order_Line_from_event(
+    const msgsrv_event *event, acme_store_v1_Order_Line *message, msgsrv_error *error)
+{
+    return msgsrv_event_decode(event, &acme_store_v1_Order_Line_type, message, error);
+}
+
 /** The message acme.store.v1.Order.Line.Discount. */
 extern const msgsrv_message_type acme_store_v1_Order_Line_Discount_type;
 
@@ -46,6 +309,137 @@ extern const msgsrv_message_type acme_store_v1_Order_Line_Discount_type;
 static inline void acme_store_v1_Order_Line_Discount_release(acme_store_v1_Order_Line_Discount *message)
 {
     msgsrv_message_release(&acme_store_v1_Order_Line_Discount_type, message);
+}
+
+/** Publishes a acme.store.v1.Order.Line.Discount, which is borrowed, and waits until the bus has accepted it. As msgsrv_bus_publish(). */
+static inline msgsrv_status acme_store_v1_Order_Line_Discount_publish(
+    msgsrv_bus *bus, const char *topic, const acme_store_v1_Order_Line_Discount *message, const msgsrv_publish_options *options,
+    msgsrv_receipt *receipt, msgsrv_error *error)
+{
+    return msgsrv_bus_publish(bus, topic, &acme_store_v1_Order_Line_Discount_type, message, options, receipt, error);
+}
+
+/** Publishes without waiting; `done` may be NULL. As msgsrv_bus_publish_async(). */
+static inline msgsrv_status acme_store_v1_Order_Line_Discount_publish_async(
+    msgsrv_bus *bus, const char *topic, const acme_store_v1_Order_Line_Discount *message, const msgsrv_publish_options *options,
+    msgsrv_published_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_publish_async(bus, topic, &acme_store_v1_Order_Line_Discount_type, message, options, done, ctx, error);
+}
+
+/** Binds a topic to acme.store.v1.Order.Line.Discount and retains its last events; `done` may be NULL. As msgsrv_bus_declare_topic(). */
+static inline msgsrv_status acme_store_v1_Order_Line_Discount_declare(
+    msgsrv_bus *bus, const char *topic, uint32_t retain, msgsrv_bus_done_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_declare_topic(bus, topic, acme_store_v1_Order_Line_Discount_type.name, acme_store_v1_Order_Line_Discount_type.file, retain,
+                                    done, ctx, error);
+}
+
+/** What a subscription to acme.store.v1.Order.Line.Discount is told, on the loop's thread; each may be NULL but `event`. */
+typedef struct acme_store_v1_Order_Line_Discount_subscriber {
+    /** An event. The message is shared: not to be changed, released or kept. */
+    void (*event)(msgsrv_bus *bus, const acme_store_v1_Order_Line_Discount *message, const msgsrv_event *event, void *ctx);
+    /** Events are missing here. */
+    void (*gap)(msgsrv_bus *bus, const msgsrv_gap *gap, void *ctx);
+    /** The bus knows the subscription; again after each reconnection. */
+    void (*ready)(msgsrv_bus *bus, void *ctx);
+    /** It has ended, as `why` says: exactly once, and the last one. `gap` may be NULL. */
+    void (*end)(msgsrv_bus *bus, const msgsrv_error *why, const msgsrv_gap *gap, void *ctx);
+} acme_store_v1_Order_Line_Discount_subscriber;
+
+/** What a subscription to acme.store.v1.Order.Line.Discount remembers; the library copies it. */
+typedef struct acme_store_v1_Order_Line_Discount_subscriber_closure {
+    void (*event)(msgsrv_bus *bus, const acme_store_v1_Order_Line_Discount *message, const msgsrv_event *event, void *ctx);
+    void *ctx;
+} acme_store_v1_Order_Line_Discount_subscriber_closure;
+
+/** For the library: tells an event to a closure's function. */
+void acme_store_v1_Order_Line_Discount_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure);
+
+/** Subscribes to events that are a acme.store.v1.Order.Line.Discount. The struct of functions is copied. As msgsrv_bus_subscribe(). */
+static inline msgsrv_status acme_store_v1_Order_Line_Discount_subscribe(
+    msgsrv_bus *bus, const msgsrv_subscribe_options *options, const acme_store_v1_Order_Line_Discount_subscriber *subscriber,
+    void *ctx, msgsrv_handle *handle, msgsrv_error *error)
+{
+    acme_store_v1_Order_Line_Discount_subscriber_closure closure;
+    msgsrv_subscriber untyped;
+
+    closure.event = subscriber->event;
+    closure.ctx = ctx;
+    untyped.event = subscriber->event ? acme_store_v1_Order_Line_Discount_subscriber_event : NULL;
+    untyped.gap = subscriber->gap;
+    untyped.ready = subscriber->ready;
+    untyped.end = subscriber->end;
+    return msgsrv_bus_subscribe_typed(bus, &acme_store_v1_Order_Line_Discount_type, options, &untyped, ctx,
+                                      &closure, sizeof closure, handle, error);
+}
+
+/** What a consumer of acme.store.v1.Order.Line.Discount is told, on the loop's thread; each may be NULL but `message`. */
+typedef struct acme_store_v1_Order_Line_Discount_consumer {
+    /**
+     * A message, which is shared: not to be changed, released or kept. What is returned settles the delivery, as
+     * msgsrv_consumer says: MSGSRV_OK acks it, MSGSRV_DEFERRED leaves it to msgsrv_bus_settle().
+     */
+    msgsrv_status (*message)(
+        msgsrv_bus *bus, const acme_store_v1_Order_Line_Discount *message, const msgsrv_delivery *delivery, void *ctx);
+    /** The bus knows the consumer; again after each reconnection. */
+    void (*ready)(msgsrv_bus *bus, void *ctx);
+    /** It has ended, as `why` says: exactly once, and the last one. */
+    void (*end)(msgsrv_bus *bus, const msgsrv_error *why, void *ctx);
+} acme_store_v1_Order_Line_Discount_consumer;
+
+/** What a consumer of acme.store.v1.Order.Line.Discount remembers; the library copies it. */
+typedef struct acme_store_v1_Order_Line_Discount_consumer_closure {
+    msgsrv_status (*message)(
+        msgsrv_bus *bus, const acme_store_v1_Order_Line_Discount *message, const msgsrv_delivery *delivery, void *ctx);
+    void *ctx;
+} acme_store_v1_Order_Line_Discount_consumer_closure;
+
+/** For the library: hands a delivery to a closure's function. */
+msgsrv_status acme_store_v1_Order_Line_Discount_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure);
+
+/** Consumes from a queue of acme.store.v1.Order.Line.Discount; others are rejected. The struct of functions is copied. As msgsrv_bus_consume(). */
+static inline msgsrv_status acme_store_v1_Order_Line_Discount_consume(
+    msgsrv_bus *bus, const char *queue, const msgsrv_consume_options *options,
+    const acme_store_v1_Order_Line_Discount_consumer *consumer, void *ctx, msgsrv_handle *handle, msgsrv_error *error)
+{
+    acme_store_v1_Order_Line_Discount_consumer_closure closure;
+    msgsrv_consumer untyped;
+
+    closure.message = consumer->message;
+    closure.ctx = ctx;
+    untyped.message = consumer->message ? acme_store_v1_Order_Line_Discount_consumer_message : NULL;
+    untyped.ready = consumer->ready;
+    untyped.end = consumer->end;
+    return msgsrv_bus_consume_typed(bus, queue, &acme_store_v1_Order_Line_Discount_type, options, &untyped, ctx,
+                                    &closure, sizeof closure, handle, error);
+}
+
+/** Asks with a acme.store.v1.Order.Line.Discount whoever answers on the topic; `done` gets the reply, once. As msgsrv_bus_request(). */
+static inline msgsrv_status acme_store_v1_Order_Line_Discount_request(
+    msgsrv_bus *bus, const char *topic, const acme_store_v1_Order_Line_Discount *message, const msgsrv_publish_options *options,
+    uint32_t timeout_ms, msgsrv_replied_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_request(bus, topic, &acme_store_v1_Order_Line_Discount_type, message, options, timeout_ms, done, ctx, error);
+}
+
+/** Answers a request, msgsrv_event::request, with a acme.store.v1.Order.Line.Discount; `done` may be NULL. As msgsrv_bus_reply(). */
+static inline msgsrv_status acme_store_v1_Order_Line_Discount_reply(
+    msgsrv_bus *bus, uint64_t request, const acme_store_v1_Order_Line_Discount *message, msgsrv_bus_done_fn done, void *ctx,
+    msgsrv_error *error)
+{
+    return msgsrv_bus_reply(bus, request, &acme_store_v1_Order_Line_Discount_type, message, NULL, done, ctx, error);
+}
+
+/**
+ * The acme.store.v1.Order.Line.Discount of an event that must be one. On MSGSRV_OK it is the caller's, to be released with
+ * acme_store_v1_Order_Line_Discount_release(); otherwise it is untouched. As msgsrv_event_decode().
+ */
+static inline msgsrv_status acme_store_v1_Order_Line_Discount_from_event(
+    const msgsrv_event *event, acme_store_v1_Order_Line_Discount *message, msgsrv_error *error)
+{
+    return msgsrv_event_decode(event, &acme_store_v1_Order_Line_Discount_type, message, error);
 }
 
 /** The message acme.store.v1.Order.ByNameEntry. */
@@ -75,6 +469,137 @@ static inline void acme_store_v1_Tree_release(acme_store_v1_Tree *message)
     msgsrv_message_release(&acme_store_v1_Tree_type, message);
 }
 
+/** Publishes a acme.store.v1.Tree, which is borrowed, and waits until the bus has accepted it. As msgsrv_bus_publish(). */
+static inline msgsrv_status acme_store_v1_Tree_publish(
+    msgsrv_bus *bus, const char *topic, const acme_store_v1_Tree *message, const msgsrv_publish_options *options,
+    msgsrv_receipt *receipt, msgsrv_error *error)
+{
+    return msgsrv_bus_publish(bus, topic, &acme_store_v1_Tree_type, message, options, receipt, error);
+}
+
+/** Publishes without waiting; `done` may be NULL. As msgsrv_bus_publish_async(). */
+static inline msgsrv_status acme_store_v1_Tree_publish_async(
+    msgsrv_bus *bus, const char *topic, const acme_store_v1_Tree *message, const msgsrv_publish_options *options,
+    msgsrv_published_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_publish_async(bus, topic, &acme_store_v1_Tree_type, message, options, done, ctx, error);
+}
+
+/** Binds a topic to acme.store.v1.Tree and retains its last events; `done` may be NULL. As msgsrv_bus_declare_topic(). */
+static inline msgsrv_status acme_store_v1_Tree_declare(
+    msgsrv_bus *bus, const char *topic, uint32_t retain, msgsrv_bus_done_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_declare_topic(bus, topic, acme_store_v1_Tree_type.name, acme_store_v1_Tree_type.file, retain,
+                                    done, ctx, error);
+}
+
+/** What a subscription to acme.store.v1.Tree is told, on the loop's thread; each may be NULL but `event`. */
+typedef struct acme_store_v1_Tree_subscriber {
+    /** An event. The message is shared: not to be changed, released or kept. */
+    void (*event)(msgsrv_bus *bus, const acme_store_v1_Tree *message, const msgsrv_event *event, void *ctx);
+    /** Events are missing here. */
+    void (*gap)(msgsrv_bus *bus, const msgsrv_gap *gap, void *ctx);
+    /** The bus knows the subscription; again after each reconnection. */
+    void (*ready)(msgsrv_bus *bus, void *ctx);
+    /** It has ended, as `why` says: exactly once, and the last one. `gap` may be NULL. */
+    void (*end)(msgsrv_bus *bus, const msgsrv_error *why, const msgsrv_gap *gap, void *ctx);
+} acme_store_v1_Tree_subscriber;
+
+/** What a subscription to acme.store.v1.Tree remembers; the library copies it. */
+typedef struct acme_store_v1_Tree_subscriber_closure {
+    void (*event)(msgsrv_bus *bus, const acme_store_v1_Tree *message, const msgsrv_event *event, void *ctx);
+    void *ctx;
+} acme_store_v1_Tree_subscriber_closure;
+
+/** For the library: tells an event to a closure's function. */
+void acme_store_v1_Tree_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure);
+
+/** Subscribes to events that are a acme.store.v1.Tree. The struct of functions is copied. As msgsrv_bus_subscribe(). */
+static inline msgsrv_status acme_store_v1_Tree_subscribe(
+    msgsrv_bus *bus, const msgsrv_subscribe_options *options, const acme_store_v1_Tree_subscriber *subscriber,
+    void *ctx, msgsrv_handle *handle, msgsrv_error *error)
+{
+    acme_store_v1_Tree_subscriber_closure closure;
+    msgsrv_subscriber untyped;
+
+    closure.event = subscriber->event;
+    closure.ctx = ctx;
+    untyped.event = subscriber->event ? acme_store_v1_Tree_subscriber_event : NULL;
+    untyped.gap = subscriber->gap;
+    untyped.ready = subscriber->ready;
+    untyped.end = subscriber->end;
+    return msgsrv_bus_subscribe_typed(bus, &acme_store_v1_Tree_type, options, &untyped, ctx,
+                                      &closure, sizeof closure, handle, error);
+}
+
+/** What a consumer of acme.store.v1.Tree is told, on the loop's thread; each may be NULL but `message`. */
+typedef struct acme_store_v1_Tree_consumer {
+    /**
+     * A message, which is shared: not to be changed, released or kept. What is returned settles the delivery, as
+     * msgsrv_consumer says: MSGSRV_OK acks it, MSGSRV_DEFERRED leaves it to msgsrv_bus_settle().
+     */
+    msgsrv_status (*message)(
+        msgsrv_bus *bus, const acme_store_v1_Tree *message, const msgsrv_delivery *delivery, void *ctx);
+    /** The bus knows the consumer; again after each reconnection. */
+    void (*ready)(msgsrv_bus *bus, void *ctx);
+    /** It has ended, as `why` says: exactly once, and the last one. */
+    void (*end)(msgsrv_bus *bus, const msgsrv_error *why, void *ctx);
+} acme_store_v1_Tree_consumer;
+
+/** What a consumer of acme.store.v1.Tree remembers; the library copies it. */
+typedef struct acme_store_v1_Tree_consumer_closure {
+    msgsrv_status (*message)(
+        msgsrv_bus *bus, const acme_store_v1_Tree *message, const msgsrv_delivery *delivery, void *ctx);
+    void *ctx;
+} acme_store_v1_Tree_consumer_closure;
+
+/** For the library: hands a delivery to a closure's function. */
+msgsrv_status acme_store_v1_Tree_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure);
+
+/** Consumes from a queue of acme.store.v1.Tree; others are rejected. The struct of functions is copied. As msgsrv_bus_consume(). */
+static inline msgsrv_status acme_store_v1_Tree_consume(
+    msgsrv_bus *bus, const char *queue, const msgsrv_consume_options *options,
+    const acme_store_v1_Tree_consumer *consumer, void *ctx, msgsrv_handle *handle, msgsrv_error *error)
+{
+    acme_store_v1_Tree_consumer_closure closure;
+    msgsrv_consumer untyped;
+
+    closure.message = consumer->message;
+    closure.ctx = ctx;
+    untyped.message = consumer->message ? acme_store_v1_Tree_consumer_message : NULL;
+    untyped.ready = consumer->ready;
+    untyped.end = consumer->end;
+    return msgsrv_bus_consume_typed(bus, queue, &acme_store_v1_Tree_type, options, &untyped, ctx,
+                                    &closure, sizeof closure, handle, error);
+}
+
+/** Asks with a acme.store.v1.Tree whoever answers on the topic; `done` gets the reply, once. As msgsrv_bus_request(). */
+static inline msgsrv_status acme_store_v1_Tree_request(
+    msgsrv_bus *bus, const char *topic, const acme_store_v1_Tree *message, const msgsrv_publish_options *options,
+    uint32_t timeout_ms, msgsrv_replied_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_request(bus, topic, &acme_store_v1_Tree_type, message, options, timeout_ms, done, ctx, error);
+}
+
+/** Answers a request, msgsrv_event::request, with a acme.store.v1.Tree; `done` may be NULL. As msgsrv_bus_reply(). */
+static inline msgsrv_status acme_store_v1_Tree_reply(
+    msgsrv_bus *bus, uint64_t request, const acme_store_v1_Tree *message, msgsrv_bus_done_fn done, void *ctx,
+    msgsrv_error *error)
+{
+    return msgsrv_bus_reply(bus, request, &acme_store_v1_Tree_type, message, NULL, done, ctx, error);
+}
+
+/**
+ * The acme.store.v1.Tree of an event that must be one. On MSGSRV_OK it is the caller's, to be released with
+ * acme_store_v1_Tree_release(); otherwise it is untouched. As msgsrv_event_decode().
+ */
+static inline msgsrv_status acme_store_v1_Tree_from_event(
+    const msgsrv_event *event, acme_store_v1_Tree *message, msgsrv_error *error)
+{
+    return msgsrv_event_decode(event, &acme_store_v1_Tree_type, message, error);
+}
+
 /** The message acme.store.v1.List. */
 extern const msgsrv_message_type acme_store_v1_List_type;
 
@@ -82,6 +607,137 @@ extern const msgsrv_message_type acme_store_v1_List_type;
 static inline void acme_store_v1_List_release(acme_store_v1_List *message)
 {
     msgsrv_message_release(&acme_store_v1_List_type, message);
+}
+
+/** Publishes a acme.store.v1.List, which is borrowed, and waits until the bus has accepted it. As msgsrv_bus_publish(). */
+static inline msgsrv_status acme_store_v1_List_publish(
+    msgsrv_bus *bus, const char *topic, const acme_store_v1_List *message, const msgsrv_publish_options *options,
+    msgsrv_receipt *receipt, msgsrv_error *error)
+{
+    return msgsrv_bus_publish(bus, topic, &acme_store_v1_List_type, message, options, receipt, error);
+}
+
+/** Publishes without waiting; `done` may be NULL. As msgsrv_bus_publish_async(). */
+static inline msgsrv_status acme_store_v1_List_publish_async(
+    msgsrv_bus *bus, const char *topic, const acme_store_v1_List *message, const msgsrv_publish_options *options,
+    msgsrv_published_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_publish_async(bus, topic, &acme_store_v1_List_type, message, options, done, ctx, error);
+}
+
+/** Binds a topic to acme.store.v1.List and retains its last events; `done` may be NULL. As msgsrv_bus_declare_topic(). */
+static inline msgsrv_status acme_store_v1_List_declare(
+    msgsrv_bus *bus, const char *topic, uint32_t retain, msgsrv_bus_done_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_declare_topic(bus, topic, acme_store_v1_List_type.name, acme_store_v1_List_type.file, retain,
+                                    done, ctx, error);
+}
+
+/** What a subscription to acme.store.v1.List is told, on the loop's thread; each may be NULL but `event`. */
+typedef struct acme_store_v1_List_subscriber {
+    /** An event. The message is shared: not to be changed, released or kept. */
+    void (*event)(msgsrv_bus *bus, const acme_store_v1_List *message, const msgsrv_event *event, void *ctx);
+    /** Events are missing here. */
+    void (*gap)(msgsrv_bus *bus, const msgsrv_gap *gap, void *ctx);
+    /** The bus knows the subscription; again after each reconnection. */
+    void (*ready)(msgsrv_bus *bus, void *ctx);
+    /** It has ended, as `why` says: exactly once, and the last one. `gap` may be NULL. */
+    void (*end)(msgsrv_bus *bus, const msgsrv_error *why, const msgsrv_gap *gap, void *ctx);
+} acme_store_v1_List_subscriber;
+
+/** What a subscription to acme.store.v1.List remembers; the library copies it. */
+typedef struct acme_store_v1_List_subscriber_closure {
+    void (*event)(msgsrv_bus *bus, const acme_store_v1_List *message, const msgsrv_event *event, void *ctx);
+    void *ctx;
+} acme_store_v1_List_subscriber_closure;
+
+/** For the library: tells an event to a closure's function. */
+void acme_store_v1_List_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure);
+
+/** Subscribes to events that are a acme.store.v1.List. The struct of functions is copied. As msgsrv_bus_subscribe(). */
+static inline msgsrv_status acme_store_v1_List_subscribe(
+    msgsrv_bus *bus, const msgsrv_subscribe_options *options, const acme_store_v1_List_subscriber *subscriber,
+    void *ctx, msgsrv_handle *handle, msgsrv_error *error)
+{
+    acme_store_v1_List_subscriber_closure closure;
+    msgsrv_subscriber untyped;
+
+    closure.event = subscriber->event;
+    closure.ctx = ctx;
+    untyped.event = subscriber->event ? acme_store_v1_List_subscriber_event : NULL;
+    untyped.gap = subscriber->gap;
+    untyped.ready = subscriber->ready;
+    untyped.end = subscriber->end;
+    return msgsrv_bus_subscribe_typed(bus, &acme_store_v1_List_type, options, &untyped, ctx,
+                                      &closure, sizeof closure, handle, error);
+}
+
+/** What a consumer of acme.store.v1.List is told, on the loop's thread; each may be NULL but `message`. */
+typedef struct acme_store_v1_List_consumer {
+    /**
+     * A message, which is shared: not to be changed, released or kept. What is returned settles the delivery, as
+     * msgsrv_consumer says: MSGSRV_OK acks it, MSGSRV_DEFERRED leaves it to msgsrv_bus_settle().
+     */
+    msgsrv_status (*message)(
+        msgsrv_bus *bus, const acme_store_v1_List *message, const msgsrv_delivery *delivery, void *ctx);
+    /** The bus knows the consumer; again after each reconnection. */
+    void (*ready)(msgsrv_bus *bus, void *ctx);
+    /** It has ended, as `why` says: exactly once, and the last one. */
+    void (*end)(msgsrv_bus *bus, const msgsrv_error *why, void *ctx);
+} acme_store_v1_List_consumer;
+
+/** What a consumer of acme.store.v1.List remembers; the library copies it. */
+typedef struct acme_store_v1_List_consumer_closure {
+    msgsrv_status (*message)(
+        msgsrv_bus *bus, const acme_store_v1_List *message, const msgsrv_delivery *delivery, void *ctx);
+    void *ctx;
+} acme_store_v1_List_consumer_closure;
+
+/** For the library: hands a delivery to a closure's function. */
+msgsrv_status acme_store_v1_List_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure);
+
+/** Consumes from a queue of acme.store.v1.List; others are rejected. The struct of functions is copied. As msgsrv_bus_consume(). */
+static inline msgsrv_status acme_store_v1_List_consume(
+    msgsrv_bus *bus, const char *queue, const msgsrv_consume_options *options,
+    const acme_store_v1_List_consumer *consumer, void *ctx, msgsrv_handle *handle, msgsrv_error *error)
+{
+    acme_store_v1_List_consumer_closure closure;
+    msgsrv_consumer untyped;
+
+    closure.message = consumer->message;
+    closure.ctx = ctx;
+    untyped.message = consumer->message ? acme_store_v1_List_consumer_message : NULL;
+    untyped.ready = consumer->ready;
+    untyped.end = consumer->end;
+    return msgsrv_bus_consume_typed(bus, queue, &acme_store_v1_List_type, options, &untyped, ctx,
+                                    &closure, sizeof closure, handle, error);
+}
+
+/** Asks with a acme.store.v1.List whoever answers on the topic; `done` gets the reply, once. As msgsrv_bus_request(). */
+static inline msgsrv_status acme_store_v1_List_request(
+    msgsrv_bus *bus, const char *topic, const acme_store_v1_List *message, const msgsrv_publish_options *options,
+    uint32_t timeout_ms, msgsrv_replied_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_request(bus, topic, &acme_store_v1_List_type, message, options, timeout_ms, done, ctx, error);
+}
+
+/** Answers a request, msgsrv_event::request, with a acme.store.v1.List; `done` may be NULL. As msgsrv_bus_reply(). */
+static inline msgsrv_status acme_store_v1_List_reply(
+    msgsrv_bus *bus, uint64_t request, const acme_store_v1_List *message, msgsrv_bus_done_fn done, void *ctx,
+    msgsrv_error *error)
+{
+    return msgsrv_bus_reply(bus, request, &acme_store_v1_List_type, message, NULL, done, ctx, error);
+}
+
+/**
+ * The acme.store.v1.List of an event that must be one. On MSGSRV_OK it is the caller's, to be released with
+ * acme_store_v1_List_release(); otherwise it is untouched. As msgsrv_event_decode().
+ */
+static inline msgsrv_status acme_store_v1_List_from_event(
+    const msgsrv_event *event, acme_store_v1_List *message, msgsrv_error *error)
+{
+    return msgsrv_event_decode(event, &acme_store_v1_List_type, message, error);
 }
 
 /** The message acme.store.v1.Ping. */
@@ -93,6 +749,137 @@ static inline void acme_store_v1_Ping_release(acme_store_v1_Ping *message)
     msgsrv_message_release(&acme_store_v1_Ping_type, message);
 }
 
+/** Publishes a acme.store.v1.Ping, which is borrowed, and waits until the bus has accepted it. As msgsrv_bus_publish(). */
+static inline msgsrv_status acme_store_v1_Ping_publish(
+    msgsrv_bus *bus, const char *topic, const acme_store_v1_Ping *message, const msgsrv_publish_options *options,
+    msgsrv_receipt *receipt, msgsrv_error *error)
+{
+    return msgsrv_bus_publish(bus, topic, &acme_store_v1_Ping_type, message, options, receipt, error);
+}
+
+/** Publishes without waiting; `done` may be NULL. As msgsrv_bus_publish_async(). */
+static inline msgsrv_status acme_store_v1_Ping_publish_async(
+    msgsrv_bus *bus, const char *topic, const acme_store_v1_Ping *message, const msgsrv_publish_options *options,
+    msgsrv_published_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_publish_async(bus, topic, &acme_store_v1_Ping_type, message, options, done, ctx, error);
+}
+
+/** Binds a topic to acme.store.v1.Ping and retains its last events; `done` may be NULL. As msgsrv_bus_declare_topic(). */
+static inline msgsrv_status acme_store_v1_Ping_declare(
+    msgsrv_bus *bus, const char *topic, uint32_t retain, msgsrv_bus_done_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_declare_topic(bus, topic, acme_store_v1_Ping_type.name, acme_store_v1_Ping_type.file, retain,
+                                    done, ctx, error);
+}
+
+/** What a subscription to acme.store.v1.Ping is told, on the loop's thread; each may be NULL but `event`. */
+typedef struct acme_store_v1_Ping_subscriber {
+    /** An event. The message is shared: not to be changed, released or kept. */
+    void (*event)(msgsrv_bus *bus, const acme_store_v1_Ping *message, const msgsrv_event *event, void *ctx);
+    /** Events are missing here. */
+    void (*gap)(msgsrv_bus *bus, const msgsrv_gap *gap, void *ctx);
+    /** The bus knows the subscription; again after each reconnection. */
+    void (*ready)(msgsrv_bus *bus, void *ctx);
+    /** It has ended, as `why` says: exactly once, and the last one. `gap` may be NULL. */
+    void (*end)(msgsrv_bus *bus, const msgsrv_error *why, const msgsrv_gap *gap, void *ctx);
+} acme_store_v1_Ping_subscriber;
+
+/** What a subscription to acme.store.v1.Ping remembers; the library copies it. */
+typedef struct acme_store_v1_Ping_subscriber_closure {
+    void (*event)(msgsrv_bus *bus, const acme_store_v1_Ping *message, const msgsrv_event *event, void *ctx);
+    void *ctx;
+} acme_store_v1_Ping_subscriber_closure;
+
+/** For the library: tells an event to a closure's function. */
+void acme_store_v1_Ping_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure);
+
+/** Subscribes to events that are a acme.store.v1.Ping. The struct of functions is copied. As msgsrv_bus_subscribe(). */
+static inline msgsrv_status acme_store_v1_Ping_subscribe(
+    msgsrv_bus *bus, const msgsrv_subscribe_options *options, const acme_store_v1_Ping_subscriber *subscriber,
+    void *ctx, msgsrv_handle *handle, msgsrv_error *error)
+{
+    acme_store_v1_Ping_subscriber_closure closure;
+    msgsrv_subscriber untyped;
+
+    closure.event = subscriber->event;
+    closure.ctx = ctx;
+    untyped.event = subscriber->event ? acme_store_v1_Ping_subscriber_event : NULL;
+    untyped.gap = subscriber->gap;
+    untyped.ready = subscriber->ready;
+    untyped.end = subscriber->end;
+    return msgsrv_bus_subscribe_typed(bus, &acme_store_v1_Ping_type, options, &untyped, ctx,
+                                      &closure, sizeof closure, handle, error);
+}
+
+/** What a consumer of acme.store.v1.Ping is told, on the loop's thread; each may be NULL but `message`. */
+typedef struct acme_store_v1_Ping_consumer {
+    /**
+     * A message, which is shared: not to be changed, released or kept. What is returned settles the delivery, as
+     * msgsrv_consumer says: MSGSRV_OK acks it, MSGSRV_DEFERRED leaves it to msgsrv_bus_settle().
+     */
+    msgsrv_status (*message)(
+        msgsrv_bus *bus, const acme_store_v1_Ping *message, const msgsrv_delivery *delivery, void *ctx);
+    /** The bus knows the consumer; again after each reconnection. */
+    void (*ready)(msgsrv_bus *bus, void *ctx);
+    /** It has ended, as `why` says: exactly once, and the last one. */
+    void (*end)(msgsrv_bus *bus, const msgsrv_error *why, void *ctx);
+} acme_store_v1_Ping_consumer;
+
+/** What a consumer of acme.store.v1.Ping remembers; the library copies it. */
+typedef struct acme_store_v1_Ping_consumer_closure {
+    msgsrv_status (*message)(
+        msgsrv_bus *bus, const acme_store_v1_Ping *message, const msgsrv_delivery *delivery, void *ctx);
+    void *ctx;
+} acme_store_v1_Ping_consumer_closure;
+
+/** For the library: hands a delivery to a closure's function. */
+msgsrv_status acme_store_v1_Ping_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure);
+
+/** Consumes from a queue of acme.store.v1.Ping; others are rejected. The struct of functions is copied. As msgsrv_bus_consume(). */
+static inline msgsrv_status acme_store_v1_Ping_consume(
+    msgsrv_bus *bus, const char *queue, const msgsrv_consume_options *options,
+    const acme_store_v1_Ping_consumer *consumer, void *ctx, msgsrv_handle *handle, msgsrv_error *error)
+{
+    acme_store_v1_Ping_consumer_closure closure;
+    msgsrv_consumer untyped;
+
+    closure.message = consumer->message;
+    closure.ctx = ctx;
+    untyped.message = consumer->message ? acme_store_v1_Ping_consumer_message : NULL;
+    untyped.ready = consumer->ready;
+    untyped.end = consumer->end;
+    return msgsrv_bus_consume_typed(bus, queue, &acme_store_v1_Ping_type, options, &untyped, ctx,
+                                    &closure, sizeof closure, handle, error);
+}
+
+/** Asks with a acme.store.v1.Ping whoever answers on the topic; `done` gets the reply, once. As msgsrv_bus_request(). */
+static inline msgsrv_status acme_store_v1_Ping_request(
+    msgsrv_bus *bus, const char *topic, const acme_store_v1_Ping *message, const msgsrv_publish_options *options,
+    uint32_t timeout_ms, msgsrv_replied_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_request(bus, topic, &acme_store_v1_Ping_type, message, options, timeout_ms, done, ctx, error);
+}
+
+/** Answers a request, msgsrv_event::request, with a acme.store.v1.Ping; `done` may be NULL. As msgsrv_bus_reply(). */
+static inline msgsrv_status acme_store_v1_Ping_reply(
+    msgsrv_bus *bus, uint64_t request, const acme_store_v1_Ping *message, msgsrv_bus_done_fn done, void *ctx,
+    msgsrv_error *error)
+{
+    return msgsrv_bus_reply(bus, request, &acme_store_v1_Ping_type, message, NULL, done, ctx, error);
+}
+
+/**
+ * The acme.store.v1.Ping of an event that must be one. On MSGSRV_OK it is the caller's, to be released with
+ * acme_store_v1_Ping_release(); otherwise it is untouched. As msgsrv_event_decode().
+ */
+static inline msgsrv_status acme_store_v1_Ping_from_event(
+    const msgsrv_event *event, acme_store_v1_Ping *message, msgsrv_error *error)
+{
+    return msgsrv_event_decode(event, &acme_store_v1_Ping_type, message, error);
+}
+
 /** The message acme.store.v1.Pong. */
 extern const msgsrv_message_type acme_store_v1_Pong_type;
 
@@ -100,6 +887,137 @@ extern const msgsrv_message_type acme_store_v1_Pong_type;
 static inline void acme_store_v1_Pong_release(acme_store_v1_Pong *message)
 {
     msgsrv_message_release(&acme_store_v1_Pong_type, message);
+}
+
+/** Publishes a acme.store.v1.Pong, which is borrowed, and waits until the bus has accepted it. As msgsrv_bus_publish(). */
+static inline msgsrv_status acme_store_v1_Pong_publish(
+    msgsrv_bus *bus, const char *topic, const acme_store_v1_Pong *message, const msgsrv_publish_options *options,
+    msgsrv_receipt *receipt, msgsrv_error *error)
+{
+    return msgsrv_bus_publish(bus, topic, &acme_store_v1_Pong_type, message, options, receipt, error);
+}
+
+/** Publishes without waiting; `done` may be NULL. As msgsrv_bus_publish_async(). */
+static inline msgsrv_status acme_store_v1_Pong_publish_async(
+    msgsrv_bus *bus, const char *topic, const acme_store_v1_Pong *message, const msgsrv_publish_options *options,
+    msgsrv_published_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_publish_async(bus, topic, &acme_store_v1_Pong_type, message, options, done, ctx, error);
+}
+
+/** Binds a topic to acme.store.v1.Pong and retains its last events; `done` may be NULL. As msgsrv_bus_declare_topic(). */
+static inline msgsrv_status acme_store_v1_Pong_declare(
+    msgsrv_bus *bus, const char *topic, uint32_t retain, msgsrv_bus_done_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_declare_topic(bus, topic, acme_store_v1_Pong_type.name, acme_store_v1_Pong_type.file, retain,
+                                    done, ctx, error);
+}
+
+/** What a subscription to acme.store.v1.Pong is told, on the loop's thread; each may be NULL but `event`. */
+typedef struct acme_store_v1_Pong_subscriber {
+    /** An event. The message is shared: not to be changed, released or kept. */
+    void (*event)(msgsrv_bus *bus, const acme_store_v1_Pong *message, const msgsrv_event *event, void *ctx);
+    /** Events are missing here. */
+    void (*gap)(msgsrv_bus *bus, const msgsrv_gap *gap, void *ctx);
+    /** The bus knows the subscription; again after each reconnection. */
+    void (*ready)(msgsrv_bus *bus, void *ctx);
+    /** It has ended, as `why` says: exactly once, and the last one. `gap` may be NULL. */
+    void (*end)(msgsrv_bus *bus, const msgsrv_error *why, const msgsrv_gap *gap, void *ctx);
+} acme_store_v1_Pong_subscriber;
+
+/** What a subscription to acme.store.v1.Pong remembers; the library copies it. */
+typedef struct acme_store_v1_Pong_subscriber_closure {
+    void (*event)(msgsrv_bus *bus, const acme_store_v1_Pong *message, const msgsrv_event *event, void *ctx);
+    void *ctx;
+} acme_store_v1_Pong_subscriber_closure;
+
+/** For the library: tells an event to a closure's function. */
+void acme_store_v1_Pong_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure);
+
+/** Subscribes to events that are a acme.store.v1.Pong. The struct of functions is copied. As msgsrv_bus_subscribe(). */
+static inline msgsrv_status acme_store_v1_Pong_subscribe(
+    msgsrv_bus *bus, const msgsrv_subscribe_options *options, const acme_store_v1_Pong_subscriber *subscriber,
+    void *ctx, msgsrv_handle *handle, msgsrv_error *error)
+{
+    acme_store_v1_Pong_subscriber_closure closure;
+    msgsrv_subscriber untyped;
+
+    closure.event = subscriber->event;
+    closure.ctx = ctx;
+    untyped.event = subscriber->event ? acme_store_v1_Pong_subscriber_event : NULL;
+    untyped.gap = subscriber->gap;
+    untyped.ready = subscriber->ready;
+    untyped.end = subscriber->end;
+    return msgsrv_bus_subscribe_typed(bus, &acme_store_v1_Pong_type, options, &untyped, ctx,
+                                      &closure, sizeof closure, handle, error);
+}
+
+/** What a consumer of acme.store.v1.Pong is told, on the loop's thread; each may be NULL but `message`. */
+typedef struct acme_store_v1_Pong_consumer {
+    /**
+     * A message, which is shared: not to be changed, released or kept. What is returned settles the delivery, as
+     * msgsrv_consumer says: MSGSRV_OK acks it, MSGSRV_DEFERRED leaves it to msgsrv_bus_settle().
+     */
+    msgsrv_status (*message)(
+        msgsrv_bus *bus, const acme_store_v1_Pong *message, const msgsrv_delivery *delivery, void *ctx);
+    /** The bus knows the consumer; again after each reconnection. */
+    void (*ready)(msgsrv_bus *bus, void *ctx);
+    /** It has ended, as `why` says: exactly once, and the last one. */
+    void (*end)(msgsrv_bus *bus, const msgsrv_error *why, void *ctx);
+} acme_store_v1_Pong_consumer;
+
+/** What a consumer of acme.store.v1.Pong remembers; the library copies it. */
+typedef struct acme_store_v1_Pong_consumer_closure {
+    msgsrv_status (*message)(
+        msgsrv_bus *bus, const acme_store_v1_Pong *message, const msgsrv_delivery *delivery, void *ctx);
+    void *ctx;
+} acme_store_v1_Pong_consumer_closure;
+
+/** For the library: hands a delivery to a closure's function. */
+msgsrv_status acme_store_v1_Pong_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure);
+
+/** Consumes from a queue of acme.store.v1.Pong; others are rejected. The struct of functions is copied. As msgsrv_bus_consume(). */
+static inline msgsrv_status acme_store_v1_Pong_consume(
+    msgsrv_bus *bus, const char *queue, const msgsrv_consume_options *options,
+    const acme_store_v1_Pong_consumer *consumer, void *ctx, msgsrv_handle *handle, msgsrv_error *error)
+{
+    acme_store_v1_Pong_consumer_closure closure;
+    msgsrv_consumer untyped;
+
+    closure.message = consumer->message;
+    closure.ctx = ctx;
+    untyped.message = consumer->message ? acme_store_v1_Pong_consumer_message : NULL;
+    untyped.ready = consumer->ready;
+    untyped.end = consumer->end;
+    return msgsrv_bus_consume_typed(bus, queue, &acme_store_v1_Pong_type, options, &untyped, ctx,
+                                    &closure, sizeof closure, handle, error);
+}
+
+/** Asks with a acme.store.v1.Pong whoever answers on the topic; `done` gets the reply, once. As msgsrv_bus_request(). */
+static inline msgsrv_status acme_store_v1_Pong_request(
+    msgsrv_bus *bus, const char *topic, const acme_store_v1_Pong *message, const msgsrv_publish_options *options,
+    uint32_t timeout_ms, msgsrv_replied_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_request(bus, topic, &acme_store_v1_Pong_type, message, options, timeout_ms, done, ctx, error);
+}
+
+/** Answers a request, msgsrv_event::request, with a acme.store.v1.Pong; `done` may be NULL. As msgsrv_bus_reply(). */
+static inline msgsrv_status acme_store_v1_Pong_reply(
+    msgsrv_bus *bus, uint64_t request, const acme_store_v1_Pong *message, msgsrv_bus_done_fn done, void *ctx,
+    msgsrv_error *error)
+{
+    return msgsrv_bus_reply(bus, request, &acme_store_v1_Pong_type, message, NULL, done, ctx, error);
+}
+
+/**
+ * The acme.store.v1.Pong of an event that must be one. On MSGSRV_OK it is the caller's, to be released with
+ * acme_store_v1_Pong_release(); otherwise it is untouched. As msgsrv_event_decode().
+ */
+static inline msgsrv_status acme_store_v1_Pong_from_event(
+    const msgsrv_event *event, acme_store_v1_Pong *message, msgsrv_error *error)
+{
+    return msgsrv_event_decode(event, &acme_store_v1_Pong_type, message, error);
 }
 
 /** The message acme.store.v1.Numbers. */
@@ -111,6 +1029,137 @@ static inline void acme_store_v1_Numbers_release(acme_store_v1_Numbers *message)
     msgsrv_message_release(&acme_store_v1_Numbers_type, message);
 }
 
+/** Publishes a acme.store.v1.Numbers, which is borrowed, and waits until the bus has accepted it. As msgsrv_bus_publish(). */
+static inline msgsrv_status acme_store_v1_Numbers_publish(
+    msgsrv_bus *bus, const char *topic, const acme_store_v1_Numbers *message, const msgsrv_publish_options *options,
+    msgsrv_receipt *receipt, msgsrv_error *error)
+{
+    return msgsrv_bus_publish(bus, topic, &acme_store_v1_Numbers_type, message, options, receipt, error);
+}
+
+/** Publishes without waiting; `done` may be NULL. As msgsrv_bus_publish_async(). */
+static inline msgsrv_status acme_store_v1_Numbers_publish_async(
+    msgsrv_bus *bus, const char *topic, const acme_store_v1_Numbers *message, const msgsrv_publish_options *options,
+    msgsrv_published_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_publish_async(bus, topic, &acme_store_v1_Numbers_type, message, options, done, ctx, error);
+}
+
+/** Binds a topic to acme.store.v1.Numbers and retains its last events; `done` may be NULL. As msgsrv_bus_declare_topic(). */
+static inline msgsrv_status acme_store_v1_Numbers_declare(
+    msgsrv_bus *bus, const char *topic, uint32_t retain, msgsrv_bus_done_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_declare_topic(bus, topic, acme_store_v1_Numbers_type.name, acme_store_v1_Numbers_type.file, retain,
+                                    done, ctx, error);
+}
+
+/** What a subscription to acme.store.v1.Numbers is told, on the loop's thread; each may be NULL but `event`. */
+typedef struct acme_store_v1_Numbers_subscriber {
+    /** An event. The message is shared: not to be changed, released or kept. */
+    void (*event)(msgsrv_bus *bus, const acme_store_v1_Numbers *message, const msgsrv_event *event, void *ctx);
+    /** Events are missing here. */
+    void (*gap)(msgsrv_bus *bus, const msgsrv_gap *gap, void *ctx);
+    /** The bus knows the subscription; again after each reconnection. */
+    void (*ready)(msgsrv_bus *bus, void *ctx);
+    /** It has ended, as `why` says: exactly once, and the last one. `gap` may be NULL. */
+    void (*end)(msgsrv_bus *bus, const msgsrv_error *why, const msgsrv_gap *gap, void *ctx);
+} acme_store_v1_Numbers_subscriber;
+
+/** What a subscription to acme.store.v1.Numbers remembers; the library copies it. */
+typedef struct acme_store_v1_Numbers_subscriber_closure {
+    void (*event)(msgsrv_bus *bus, const acme_store_v1_Numbers *message, const msgsrv_event *event, void *ctx);
+    void *ctx;
+} acme_store_v1_Numbers_subscriber_closure;
+
+/** For the library: tells an event to a closure's function. */
+void acme_store_v1_Numbers_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure);
+
+/** Subscribes to events that are a acme.store.v1.Numbers. The struct of functions is copied. As msgsrv_bus_subscribe(). */
+static inline msgsrv_status acme_store_v1_Numbers_subscribe(
+    msgsrv_bus *bus, const msgsrv_subscribe_options *options, const acme_store_v1_Numbers_subscriber *subscriber,
+    void *ctx, msgsrv_handle *handle, msgsrv_error *error)
+{
+    acme_store_v1_Numbers_subscriber_closure closure;
+    msgsrv_subscriber untyped;
+
+    closure.event = subscriber->event;
+    closure.ctx = ctx;
+    untyped.event = subscriber->event ? acme_store_v1_Numbers_subscriber_event : NULL;
+    untyped.gap = subscriber->gap;
+    untyped.ready = subscriber->ready;
+    untyped.end = subscriber->end;
+    return msgsrv_bus_subscribe_typed(bus, &acme_store_v1_Numbers_type, options, &untyped, ctx,
+                                      &closure, sizeof closure, handle, error);
+}
+
+/** What a consumer of acme.store.v1.Numbers is told, on the loop's thread; each may be NULL but `message`. */
+typedef struct acme_store_v1_Numbers_consumer {
+    /**
+     * A message, which is shared: not to be changed, released or kept. What is returned settles the delivery, as
+     * msgsrv_consumer says: MSGSRV_OK acks it, MSGSRV_DEFERRED leaves it to msgsrv_bus_settle().
+     */
+    msgsrv_status (*message)(
+        msgsrv_bus *bus, const acme_store_v1_Numbers *message, const msgsrv_delivery *delivery, void *ctx);
+    /** The bus knows the consumer; again after each reconnection. */
+    void (*ready)(msgsrv_bus *bus, void *ctx);
+    /** It has ended, as `why` says: exactly once, and the last one. */
+    void (*end)(msgsrv_bus *bus, const msgsrv_error *why, void *ctx);
+} acme_store_v1_Numbers_consumer;
+
+/** What a consumer of acme.store.v1.Numbers remembers; the library copies it. */
+typedef struct acme_store_v1_Numbers_consumer_closure {
+    msgsrv_status (*message)(
+        msgsrv_bus *bus, const acme_store_v1_Numbers *message, const msgsrv_delivery *delivery, void *ctx);
+    void *ctx;
+} acme_store_v1_Numbers_consumer_closure;
+
+/** For the library: hands a delivery to a closure's function. */
+msgsrv_status acme_store_v1_Numbers_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure);
+
+/** Consumes from a queue of acme.store.v1.Numbers; others are rejected. The struct of functions is copied. As msgsrv_bus_consume(). */
+static inline msgsrv_status acme_store_v1_Numbers_consume(
+    msgsrv_bus *bus, const char *queue, const msgsrv_consume_options *options,
+    const acme_store_v1_Numbers_consumer *consumer, void *ctx, msgsrv_handle *handle, msgsrv_error *error)
+{
+    acme_store_v1_Numbers_consumer_closure closure;
+    msgsrv_consumer untyped;
+
+    closure.message = consumer->message;
+    closure.ctx = ctx;
+    untyped.message = consumer->message ? acme_store_v1_Numbers_consumer_message : NULL;
+    untyped.ready = consumer->ready;
+    untyped.end = consumer->end;
+    return msgsrv_bus_consume_typed(bus, queue, &acme_store_v1_Numbers_type, options, &untyped, ctx,
+                                    &closure, sizeof closure, handle, error);
+}
+
+/** Asks with a acme.store.v1.Numbers whoever answers on the topic; `done` gets the reply, once. As msgsrv_bus_request(). */
+static inline msgsrv_status acme_store_v1_Numbers_request(
+    msgsrv_bus *bus, const char *topic, const acme_store_v1_Numbers *message, const msgsrv_publish_options *options,
+    uint32_t timeout_ms, msgsrv_replied_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_request(bus, topic, &acme_store_v1_Numbers_type, message, options, timeout_ms, done, ctx, error);
+}
+
+/** Answers a request, msgsrv_event::request, with a acme.store.v1.Numbers; `done` may be NULL. As msgsrv_bus_reply(). */
+static inline msgsrv_status acme_store_v1_Numbers_reply(
+    msgsrv_bus *bus, uint64_t request, const acme_store_v1_Numbers *message, msgsrv_bus_done_fn done, void *ctx,
+    msgsrv_error *error)
+{
+    return msgsrv_bus_reply(bus, request, &acme_store_v1_Numbers_type, message, NULL, done, ctx, error);
+}
+
+/**
+ * The acme.store.v1.Numbers of an event that must be one. On MSGSRV_OK it is the caller's, to be released with
+ * acme_store_v1_Numbers_release(); otherwise it is untouched. As msgsrv_event_decode().
+ */
+static inline msgsrv_status acme_store_v1_Numbers_from_event(
+    const msgsrv_event *event, acme_store_v1_Numbers *message, msgsrv_error *error)
+{
+    return msgsrv_event_decode(event, &acme_store_v1_Numbers_type, message, error);
+}
+
 /** The message acme.store.v1.Empty. */
 extern const msgsrv_message_type acme_store_v1_Empty_type;
 
@@ -118,6 +1167,137 @@ extern const msgsrv_message_type acme_store_v1_Empty_type;
 static inline void acme_store_v1_Empty_release(acme_store_v1_Empty *message)
 {
     msgsrv_message_release(&acme_store_v1_Empty_type, message);
+}
+
+/** Publishes a acme.store.v1.Empty, which is borrowed, and waits until the bus has accepted it. As msgsrv_bus_publish(). */
+static inline msgsrv_status acme_store_v1_Empty_publish(
+    msgsrv_bus *bus, const char *topic, const acme_store_v1_Empty *message, const msgsrv_publish_options *options,
+    msgsrv_receipt *receipt, msgsrv_error *error)
+{
+    return msgsrv_bus_publish(bus, topic, &acme_store_v1_Empty_type, message, options, receipt, error);
+}
+
+/** Publishes without waiting; `done` may be NULL. As msgsrv_bus_publish_async(). */
+static inline msgsrv_status acme_store_v1_Empty_publish_async(
+    msgsrv_bus *bus, const char *topic, const acme_store_v1_Empty *message, const msgsrv_publish_options *options,
+    msgsrv_published_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_publish_async(bus, topic, &acme_store_v1_Empty_type, message, options, done, ctx, error);
+}
+
+/** Binds a topic to acme.store.v1.Empty and retains its last events; `done` may be NULL. As msgsrv_bus_declare_topic(). */
+static inline msgsrv_status acme_store_v1_Empty_declare(
+    msgsrv_bus *bus, const char *topic, uint32_t retain, msgsrv_bus_done_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_declare_topic(bus, topic, acme_store_v1_Empty_type.name, acme_store_v1_Empty_type.file, retain,
+                                    done, ctx, error);
+}
+
+/** What a subscription to acme.store.v1.Empty is told, on the loop's thread; each may be NULL but `event`. */
+typedef struct acme_store_v1_Empty_subscriber {
+    /** An event. The message is shared: not to be changed, released or kept. */
+    void (*event)(msgsrv_bus *bus, const acme_store_v1_Empty *message, const msgsrv_event *event, void *ctx);
+    /** Events are missing here. */
+    void (*gap)(msgsrv_bus *bus, const msgsrv_gap *gap, void *ctx);
+    /** The bus knows the subscription; again after each reconnection. */
+    void (*ready)(msgsrv_bus *bus, void *ctx);
+    /** It has ended, as `why` says: exactly once, and the last one. `gap` may be NULL. */
+    void (*end)(msgsrv_bus *bus, const msgsrv_error *why, const msgsrv_gap *gap, void *ctx);
+} acme_store_v1_Empty_subscriber;
+
+/** What a subscription to acme.store.v1.Empty remembers; the library copies it. */
+typedef struct acme_store_v1_Empty_subscriber_closure {
+    void (*event)(msgsrv_bus *bus, const acme_store_v1_Empty *message, const msgsrv_event *event, void *ctx);
+    void *ctx;
+} acme_store_v1_Empty_subscriber_closure;
+
+/** For the library: tells an event to a closure's function. */
+void acme_store_v1_Empty_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure);
+
+/** Subscribes to events that are a acme.store.v1.Empty. The struct of functions is copied. As msgsrv_bus_subscribe(). */
+static inline msgsrv_status acme_store_v1_Empty_subscribe(
+    msgsrv_bus *bus, const msgsrv_subscribe_options *options, const acme_store_v1_Empty_subscriber *subscriber,
+    void *ctx, msgsrv_handle *handle, msgsrv_error *error)
+{
+    acme_store_v1_Empty_subscriber_closure closure;
+    msgsrv_subscriber untyped;
+
+    closure.event = subscriber->event;
+    closure.ctx = ctx;
+    untyped.event = subscriber->event ? acme_store_v1_Empty_subscriber_event : NULL;
+    untyped.gap = subscriber->gap;
+    untyped.ready = subscriber->ready;
+    untyped.end = subscriber->end;
+    return msgsrv_bus_subscribe_typed(bus, &acme_store_v1_Empty_type, options, &untyped, ctx,
+                                      &closure, sizeof closure, handle, error);
+}
+
+/** What a consumer of acme.store.v1.Empty is told, on the loop's thread; each may be NULL but `message`. */
+typedef struct acme_store_v1_Empty_consumer {
+    /**
+     * A message, which is shared: not to be changed, released or kept. What is returned settles the delivery, as
+     * msgsrv_consumer says: MSGSRV_OK acks it, MSGSRV_DEFERRED leaves it to msgsrv_bus_settle().
+     */
+    msgsrv_status (*message)(
+        msgsrv_bus *bus, const acme_store_v1_Empty *message, const msgsrv_delivery *delivery, void *ctx);
+    /** The bus knows the consumer; again after each reconnection. */
+    void (*ready)(msgsrv_bus *bus, void *ctx);
+    /** It has ended, as `why` says: exactly once, and the last one. */
+    void (*end)(msgsrv_bus *bus, const msgsrv_error *why, void *ctx);
+} acme_store_v1_Empty_consumer;
+
+/** What a consumer of acme.store.v1.Empty remembers; the library copies it. */
+typedef struct acme_store_v1_Empty_consumer_closure {
+    msgsrv_status (*message)(
+        msgsrv_bus *bus, const acme_store_v1_Empty *message, const msgsrv_delivery *delivery, void *ctx);
+    void *ctx;
+} acme_store_v1_Empty_consumer_closure;
+
+/** For the library: hands a delivery to a closure's function. */
+msgsrv_status acme_store_v1_Empty_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure);
+
+/** Consumes from a queue of acme.store.v1.Empty; others are rejected. The struct of functions is copied. As msgsrv_bus_consume(). */
+static inline msgsrv_status acme_store_v1_Empty_consume(
+    msgsrv_bus *bus, const char *queue, const msgsrv_consume_options *options,
+    const acme_store_v1_Empty_consumer *consumer, void *ctx, msgsrv_handle *handle, msgsrv_error *error)
+{
+    acme_store_v1_Empty_consumer_closure closure;
+    msgsrv_consumer untyped;
+
+    closure.message = consumer->message;
+    closure.ctx = ctx;
+    untyped.message = consumer->message ? acme_store_v1_Empty_consumer_message : NULL;
+    untyped.ready = consumer->ready;
+    untyped.end = consumer->end;
+    return msgsrv_bus_consume_typed(bus, queue, &acme_store_v1_Empty_type, options, &untyped, ctx,
+                                    &closure, sizeof closure, handle, error);
+}
+
+/** Asks with a acme.store.v1.Empty whoever answers on the topic; `done` gets the reply, once. As msgsrv_bus_request(). */
+static inline msgsrv_status acme_store_v1_Empty_request(
+    msgsrv_bus *bus, const char *topic, const acme_store_v1_Empty *message, const msgsrv_publish_options *options,
+    uint32_t timeout_ms, msgsrv_replied_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_request(bus, topic, &acme_store_v1_Empty_type, message, options, timeout_ms, done, ctx, error);
+}
+
+/** Answers a request, msgsrv_event::request, with a acme.store.v1.Empty; `done` may be NULL. As msgsrv_bus_reply(). */
+static inline msgsrv_status acme_store_v1_Empty_reply(
+    msgsrv_bus *bus, uint64_t request, const acme_store_v1_Empty *message, msgsrv_bus_done_fn done, void *ctx,
+    msgsrv_error *error)
+{
+    return msgsrv_bus_reply(bus, request, &acme_store_v1_Empty_type, message, NULL, done, ctx, error);
+}
+
+/**
+ * The acme.store.v1.Empty of an event that must be one. On MSGSRV_OK it is the caller's, to be released with
+ * acme_store_v1_Empty_release(); otherwise it is untouched. As msgsrv_event_decode().
+ */
+static inline msgsrv_status acme_store_v1_Empty_from_event(
+    const msgsrv_event *event, acme_store_v1_Empty *message, msgsrv_error *error)
+{
+    return msgsrv_event_decode(event, &acme_store_v1_Empty_type, message, error);
 }
 
 /**

@@ -35,7 +35,23 @@ const msgsrv_message_type Question_type = {
     .fields = Question_field_table,
     .field_count = 1,
     .has_strings = 1,
+    .file = &nopackage_proto_file,
 };
+
+void Question_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure)
+{
+    const Question_subscriber_closure *typed = (const Question_subscriber_closure *)closure;
+
+    typed->event(bus, (const Question *)event->message, event, typed->ctx);
+}
+
+msgsrv_status Question_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure)
+{
+    const Question_consumer_closure *typed = (const Question_consumer_closure *)closure;
+
+    return typed->message(bus, (const Question *)delivery->event->message, delivery, typed->ctx);
+}
 
 static const msgsrv_field Answer_field_table[] = {
     {1, MSGSRV_FIELD_STRING, 0, "text", NULL},
@@ -48,7 +64,23 @@ const msgsrv_message_type Answer_type = {
     .fields = Answer_field_table,
     .field_count = 1,
     .has_strings = 1,
+    .file = &nopackage_proto_file,
 };
+
+void Answer_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure)
+{
+    const Answer_subscriber_closure *typed = (const Answer_subscriber_closure *)closure;
+
+    typed->event(bus, (const Answer *)event->message, event, typed->ctx);
+}
+
+msgsrv_status Answer_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure)
+{
+    const Answer_consumer_closure *typed = (const Answer_consumer_closure *)closure;
+
+    return typed->message(bus, (const Answer *)delivery->event->message, delivery, typed->ctx);
+}
 
 const msgsrv_method Oracle_Ask_method = {
     .abi = MSGSRV_GENERATED_ABI,

@@ -2,12 +2,13 @@
 #ifndef NOPACKAGE_MSGSRV_H
 #define NOPACKAGE_MSGSRV_H
 
+#include <msgsrv/bus.h>
 #include <msgsrv/msgsrv.h>
 #include <msgsrv/service.h>
 
 #include "nopackage.pb.h"
 
-#if MSGSRV_GENERATED_ABI != 2
+#if MSGSRV_GENERATED_ABI != 3
 #error "nopackage.msgsrv.h was generated for another version of libmsgsrv; generate it again"
 #endif
 
@@ -27,6 +28,137 @@ static inline void Question_release(Question *message)
     msgsrv_message_release(&Question_type, message);
 }
 
+/** Publishes a Question, which is borrowed, and waits until the bus has accepted it. As msgsrv_bus_publish(). */
+static inline msgsrv_status Question_publish(
+    msgsrv_bus *bus, const char *topic, const Question *message, const msgsrv_publish_options *options,
+    msgsrv_receipt *receipt, msgsrv_error *error)
+{
+    return msgsrv_bus_publish(bus, topic, &Question_type, message, options, receipt, error);
+}
+
+/** Publishes without waiting; `done` may be NULL. As msgsrv_bus_publish_async(). */
+static inline msgsrv_status Question_publish_async(
+    msgsrv_bus *bus, const char *topic, const Question *message, const msgsrv_publish_options *options,
+    msgsrv_published_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_publish_async(bus, topic, &Question_type, message, options, done, ctx, error);
+}
+
+/** Binds a topic to Question and retains its last events; `done` may be NULL. As msgsrv_bus_declare_topic(). */
+static inline msgsrv_status Question_declare(
+    msgsrv_bus *bus, const char *topic, uint32_t retain, msgsrv_bus_done_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_declare_topic(bus, topic, Question_type.name, Question_type.file, retain,
+                                    done, ctx, error);
+}
+
+/** What a subscription to Question is told, on the loop's thread; each may be NULL but `event`. */
+typedef struct Question_subscriber {
+    /** An event. The message is shared: not to be changed, released or kept. */
+    void (*event)(msgsrv_bus *bus, const Question *message, const msgsrv_event *event, void *ctx);
+    /** Events are missing here. */
+    void (*gap)(msgsrv_bus *bus, const msgsrv_gap *gap, void *ctx);
+    /** The bus knows the subscription; again after each reconnection. */
+    void (*ready)(msgsrv_bus *bus, void *ctx);
+    /** It has ended, as `why` says: exactly once, and the last one. `gap` may be NULL. */
+    void (*end)(msgsrv_bus *bus, const msgsrv_error *why, const msgsrv_gap *gap, void *ctx);
+} Question_subscriber;
+
+/** What a subscription to Question remembers; the library copies it. */
+typedef struct Question_subscriber_closure {
+    void (*event)(msgsrv_bus *bus, const Question *message, const msgsrv_event *event, void *ctx);
+    void *ctx;
+} Question_subscriber_closure;
+
+/** For the library: tells an event to a closure's function. */
+void Question_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure);
+
+/** Subscribes to events that are a Question. The struct of functions is copied. As msgsrv_bus_subscribe(). */
+static inline msgsrv_status Question_subscribe(
+    msgsrv_bus *bus, const msgsrv_subscribe_options *options, const Question_subscriber *subscriber,
+    void *ctx, msgsrv_handle *handle, msgsrv_error *error)
+{
+    Question_subscriber_closure closure;
+    msgsrv_subscriber untyped;
+
+    closure.event = subscriber->event;
+    closure.ctx = ctx;
+    untyped.event = subscriber->event ? Question_subscriber_event : NULL;
+    untyped.gap = subscriber->gap;
+    untyped.ready = subscriber->ready;
+    untyped.end = subscriber->end;
+    return msgsrv_bus_subscribe_typed(bus, &Question_type, options, &untyped, ctx,
+                                      &closure, sizeof closure, handle, error);
+}
+
+/** What a consumer of Question is told, on the loop's thread; each may be NULL but `message`. */
+typedef struct Question_consumer {
+    /**
+     * A message, which is shared: not to be changed, released or kept. What is returned settles the delivery, as
+     * msgsrv_consumer says: MSGSRV_OK acks it, MSGSRV_DEFERRED leaves it to msgsrv_bus_settle().
+     */
+    msgsrv_status (*message)(
+        msgsrv_bus *bus, const Question *message, const msgsrv_delivery *delivery, void *ctx);
+    /** The bus knows the consumer; again after each reconnection. */
+    void (*ready)(msgsrv_bus *bus, void *ctx);
+    /** It has ended, as `why` says: exactly once, and the last one. */
+    void (*end)(msgsrv_bus *bus, const msgsrv_error *why, void *ctx);
+} Question_consumer;
+
+/** What a consumer of Question remembers; the library copies it. */
+typedef struct Question_consumer_closure {
+    msgsrv_status (*message)(
+        msgsrv_bus *bus, const Question *message, const msgsrv_delivery *delivery, void *ctx);
+    void *ctx;
+} Question_consumer_closure;
+
+/** For the library: hands a delivery to a closure's function. */
+msgsrv_status Question_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure);
+
+/** Consumes from a queue of Question; others are rejected. The struct of functions is copied. As msgsrv_bus_consume(). */
+static inline msgsrv_status Question_consume(
+    msgsrv_bus *bus, const char *queue, const msgsrv_consume_options *options,
+    const Question_consumer *consumer, void *ctx, msgsrv_handle *handle, msgsrv_error *error)
+{
+    Question_consumer_closure closure;
+    msgsrv_consumer untyped;
+
+    closure.message = consumer->message;
+    closure.ctx = ctx;
+    untyped.message = consumer->message ? Question_consumer_message : NULL;
+    untyped.ready = consumer->ready;
+    untyped.end = consumer->end;
+    return msgsrv_bus_consume_typed(bus, queue, &Question_type, options, &untyped, ctx,
+                                    &closure, sizeof closure, handle, error);
+}
+
+/** Asks with a Question whoever answers on the topic; `done` gets the reply, once. As msgsrv_bus_request(). */
+static inline msgsrv_status Question_request(
+    msgsrv_bus *bus, const char *topic, const Question *message, const msgsrv_publish_options *options,
+    uint32_t timeout_ms, msgsrv_replied_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_request(bus, topic, &Question_type, message, options, timeout_ms, done, ctx, error);
+}
+
+/** Answers a request, msgsrv_event::request, with a Question; `done` may be NULL. As msgsrv_bus_reply(). */
+static inline msgsrv_status Question_reply(
+    msgsrv_bus *bus, uint64_t request, const Question *message, msgsrv_bus_done_fn done, void *ctx,
+    msgsrv_error *error)
+{
+    return msgsrv_bus_reply(bus, request, &Question_type, message, NULL, done, ctx, error);
+}
+
+/**
+ * The Question of an event that must be one. On MSGSRV_OK it is the caller's, to be released with
+ * Question_release(); otherwise it is untouched. As msgsrv_event_decode().
+ */
+static inline msgsrv_status Question_from_event(
+    const msgsrv_event *event, Question *message, msgsrv_error *error)
+{
+    return msgsrv_event_decode(event, &Question_type, message, error);
+}
+
 /** The message Answer. */
 extern const msgsrv_message_type Answer_type;
 
@@ -34,6 +166,137 @@ extern const msgsrv_message_type Answer_type;
 static inline void Answer_release(Answer *message)
 {
     msgsrv_message_release(&Answer_type, message);
+}
+
+/** Publishes a Answer, which is borrowed, and waits until the bus has accepted it. As msgsrv_bus_publish(). */
+static inline msgsrv_status Answer_publish(
+    msgsrv_bus *bus, const char *topic, const Answer *message, const msgsrv_publish_options *options,
+    msgsrv_receipt *receipt, msgsrv_error *error)
+{
+    return msgsrv_bus_publish(bus, topic, &Answer_type, message, options, receipt, error);
+}
+
+/** Publishes without waiting; `done` may be NULL. As msgsrv_bus_publish_async(). */
+static inline msgsrv_status Answer_publish_async(
+    msgsrv_bus *bus, const char *topic, const Answer *message, const msgsrv_publish_options *options,
+    msgsrv_published_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_publish_async(bus, topic, &Answer_type, message, options, done, ctx, error);
+}
+
+/** Binds a topic to Answer and retains its last events; `done` may be NULL. As msgsrv_bus_declare_topic(). */
+static inline msgsrv_status Answer_declare(
+    msgsrv_bus *bus, const char *topic, uint32_t retain, msgsrv_bus_done_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_declare_topic(bus, topic, Answer_type.name, Answer_type.file, retain,
+                                    done, ctx, error);
+}
+
+/** What a subscription to Answer is told, on the loop's thread; each may be NULL but `event`. */
+typedef struct Answer_subscriber {
+    /** An event. The message is shared: not to be changed, released or kept. */
+    void (*event)(msgsrv_bus *bus, const Answer *message, const msgsrv_event *event, void *ctx);
+    /** Events are missing here. */
+    void (*gap)(msgsrv_bus *bus, const msgsrv_gap *gap, void *ctx);
+    /** The bus knows the subscription; again after each reconnection. */
+    void (*ready)(msgsrv_bus *bus, void *ctx);
+    /** It has ended, as `why` says: exactly once, and the last one. `gap` may be NULL. */
+    void (*end)(msgsrv_bus *bus, const msgsrv_error *why, const msgsrv_gap *gap, void *ctx);
+} Answer_subscriber;
+
+/** What a subscription to Answer remembers; the library copies it. */
+typedef struct Answer_subscriber_closure {
+    void (*event)(msgsrv_bus *bus, const Answer *message, const msgsrv_event *event, void *ctx);
+    void *ctx;
+} Answer_subscriber_closure;
+
+/** For the library: tells an event to a closure's function. */
+void Answer_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure);
+
+/** Subscribes to events that are a Answer. The struct of functions is copied. As msgsrv_bus_subscribe(). */
+static inline msgsrv_status Answer_subscribe(
+    msgsrv_bus *bus, const msgsrv_subscribe_options *options, const Answer_subscriber *subscriber,
+    void *ctx, msgsrv_handle *handle, msgsrv_error *error)
+{
+    Answer_subscriber_closure closure;
+    msgsrv_subscriber untyped;
+
+    closure.event = subscriber->event;
+    closure.ctx = ctx;
+    untyped.event = subscriber->event ? Answer_subscriber_event : NULL;
+    untyped.gap = subscriber->gap;
+    untyped.ready = subscriber->ready;
+    untyped.end = subscriber->end;
+    return msgsrv_bus_subscribe_typed(bus, &Answer_type, options, &untyped, ctx,
+                                      &closure, sizeof closure, handle, error);
+}
+
+/** What a consumer of Answer is told, on the loop's thread; each may be NULL but `message`. */
+typedef struct Answer_consumer {
+    /**
+     * A message, which is shared: not to be changed, released or kept. What is returned settles the delivery, as
+     * msgsrv_consumer says: MSGSRV_OK acks it, MSGSRV_DEFERRED leaves it to msgsrv_bus_settle().
+     */
+    msgsrv_status (*message)(
+        msgsrv_bus *bus, const Answer *message, const msgsrv_delivery *delivery, void *ctx);
+    /** The bus knows the consumer; again after each reconnection. */
+    void (*ready)(msgsrv_bus *bus, void *ctx);
+    /** It has ended, as `why` says: exactly once, and the last one. */
+    void (*end)(msgsrv_bus *bus, const msgsrv_error *why, void *ctx);
+} Answer_consumer;
+
+/** What a consumer of Answer remembers; the library copies it. */
+typedef struct Answer_consumer_closure {
+    msgsrv_status (*message)(
+        msgsrv_bus *bus, const Answer *message, const msgsrv_delivery *delivery, void *ctx);
+    void *ctx;
+} Answer_consumer_closure;
+
+/** For the library: hands a delivery to a closure's function. */
+msgsrv_status Answer_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure);
+
+/** Consumes from a queue of Answer; others are rejected. The struct of functions is copied. As msgsrv_bus_consume(). */
+static inline msgsrv_status Answer_consume(
+    msgsrv_bus *bus, const char *queue, const msgsrv_consume_options *options,
+    const Answer_consumer *consumer, void *ctx, msgsrv_handle *handle, msgsrv_error *error)
+{
+    Answer_consumer_closure closure;
+    msgsrv_consumer untyped;
+
+    closure.message = consumer->message;
+    closure.ctx = ctx;
+    untyped.message = consumer->message ? Answer_consumer_message : NULL;
+    untyped.ready = consumer->ready;
+    untyped.end = consumer->end;
+    return msgsrv_bus_consume_typed(bus, queue, &Answer_type, options, &untyped, ctx,
+                                    &closure, sizeof closure, handle, error);
+}
+
+/** Asks with a Answer whoever answers on the topic; `done` gets the reply, once. As msgsrv_bus_request(). */
+static inline msgsrv_status Answer_request(
+    msgsrv_bus *bus, const char *topic, const Answer *message, const msgsrv_publish_options *options,
+    uint32_t timeout_ms, msgsrv_replied_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_request(bus, topic, &Answer_type, message, options, timeout_ms, done, ctx, error);
+}
+
+/** Answers a request, msgsrv_event::request, with a Answer; `done` may be NULL. As msgsrv_bus_reply(). */
+static inline msgsrv_status Answer_reply(
+    msgsrv_bus *bus, uint64_t request, const Answer *message, msgsrv_bus_done_fn done, void *ctx,
+    msgsrv_error *error)
+{
+    return msgsrv_bus_reply(bus, request, &Answer_type, message, NULL, done, ctx, error);
+}
+
+/**
+ * The Answer of an event that must be one. On MSGSRV_OK it is the caller's, to be released with
+ * Answer_release(); otherwise it is untouched. As msgsrv_event_decode().
+ */
+static inline msgsrv_status Answer_from_event(
+    const msgsrv_event *event, Answer *message, msgsrv_error *error)
+{
+    return msgsrv_event_decode(event, &Answer_type, message, error);
 }
 
 /**

@@ -553,7 +553,23 @@ const msgsrv_message_type streams_v1_Item_type = {
     .fields = streams_v1_Item_field_table,
     .field_count = 2,
     .has_strings = 1,
+    .file = &streams_proto_file,
 };
+
+void streams_v1_Item_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure)
+{
+    const streams_v1_Item_subscriber_closure *typed = (const streams_v1_Item_subscriber_closure *)closure;
+
+    typed->event(bus, (const streams_v1_Item *)event->message, event, typed->ctx);
+}
+
+msgsrv_status streams_v1_Item_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure)
+{
+    const streams_v1_Item_consumer_closure *typed = (const streams_v1_Item_consumer_closure *)closure;
+
+    return typed->message(bus, (const streams_v1_Item *)delivery->event->message, delivery, typed->ctx);
+}
 
 static const msgsrv_field streams_v1_Total_field_table[] = {
     {1, MSGSRV_FIELD_SCALAR, 0, "sum", NULL},
@@ -566,7 +582,23 @@ const msgsrv_message_type streams_v1_Total_type = {
     .fields = streams_v1_Total_field_table,
     .field_count = 1,
     .has_strings = 0,
+    .file = &streams_proto_file,
 };
+
+void streams_v1_Total_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure)
+{
+    const streams_v1_Total_subscriber_closure *typed = (const streams_v1_Total_subscriber_closure *)closure;
+
+    typed->event(bus, (const streams_v1_Total *)event->message, event, typed->ctx);
+}
+
+msgsrv_status streams_v1_Total_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure)
+{
+    const streams_v1_Total_consumer_closure *typed = (const streams_v1_Total_consumer_closure *)closure;
+
+    return typed->message(bus, (const streams_v1_Total *)delivery->event->message, delivery, typed->ctx);
+}
 
 const msgsrv_method streams_v1_Flow_One_method = {
     .abi = MSGSRV_GENERATED_ABI,

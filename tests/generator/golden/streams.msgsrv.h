@@ -2,12 +2,13 @@
 #ifndef STREAMS_MSGSRV_H
 #define STREAMS_MSGSRV_H
 
+#include <msgsrv/bus.h>
 #include <msgsrv/msgsrv.h>
 #include <msgsrv/service.h>
 
 #include "streams.pb.h"
 
-#if MSGSRV_GENERATED_ABI != 2
+#if MSGSRV_GENERATED_ABI != 3
 #error "streams.msgsrv.h was generated for another version of libmsgsrv; generate it again"
 #endif
 
@@ -27,6 +28,137 @@ static inline void streams_v1_Item_release(streams_v1_Item *message)
     msgsrv_message_release(&streams_v1_Item_type, message);
 }
 
+/** Publishes a streams.v1.Item, which is borrowed, and waits until the bus has accepted it. As msgsrv_bus_publish(). */
+static inline msgsrv_status streams_v1_Item_publish(
+    msgsrv_bus *bus, const char *topic, const streams_v1_Item *message, const msgsrv_publish_options *options,
+    msgsrv_receipt *receipt, msgsrv_error *error)
+{
+    return msgsrv_bus_publish(bus, topic, &streams_v1_Item_type, message, options, receipt, error);
+}
+
+/** Publishes without waiting; `done` may be NULL. As msgsrv_bus_publish_async(). */
+static inline msgsrv_status streams_v1_Item_publish_async(
+    msgsrv_bus *bus, const char *topic, const streams_v1_Item *message, const msgsrv_publish_options *options,
+    msgsrv_published_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_publish_async(bus, topic, &streams_v1_Item_type, message, options, done, ctx, error);
+}
+
+/** Binds a topic to streams.v1.Item and retains its last events; `done` may be NULL. As msgsrv_bus_declare_topic(). */
+static inline msgsrv_status streams_v1_Item_declare(
+    msgsrv_bus *bus, const char *topic, uint32_t retain, msgsrv_bus_done_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_declare_topic(bus, topic, streams_v1_Item_type.name, streams_v1_Item_type.file, retain,
+                                    done, ctx, error);
+}
+
+/** What a subscription to streams.v1.Item is told, on the loop's thread; each may be NULL but `event`. */
+typedef struct streams_v1_Item_subscriber {
+    /** An event. The message is shared: not to be changed, released or kept. */
+    void (*event)(msgsrv_bus *bus, const streams_v1_Item *message, const msgsrv_event *event, void *ctx);
+    /** Events are missing here. */
+    void (*gap)(msgsrv_bus *bus, const msgsrv_gap *gap, void *ctx);
+    /** The bus knows the subscription; again after each reconnection. */
+    void (*ready)(msgsrv_bus *bus, void *ctx);
+    /** It has ended, as `why` says: exactly once, and the last one. `gap` may be NULL. */
+    void (*end)(msgsrv_bus *bus, const msgsrv_error *why, const msgsrv_gap *gap, void *ctx);
+} streams_v1_Item_subscriber;
+
+/** What a subscription to streams.v1.Item remembers; the library copies it. */
+typedef struct streams_v1_Item_subscriber_closure {
+    void (*event)(msgsrv_bus *bus, const streams_v1_Item *message, const msgsrv_event *event, void *ctx);
+    void *ctx;
+} streams_v1_Item_subscriber_closure;
+
+/** For the library: tells an event to a closure's function. */
+void streams_v1_Item_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure);
+
+/** Subscribes to events that are a streams.v1.Item. The struct of functions is copied. As msgsrv_bus_subscribe(). */
+static inline msgsrv_status streams_v1_Item_subscribe(
+    msgsrv_bus *bus, const msgsrv_subscribe_options *options, const streams_v1_Item_subscriber *subscriber,
+    void *ctx, msgsrv_handle *handle, msgsrv_error *error)
+{
+    streams_v1_Item_subscriber_closure closure;
+    msgsrv_subscriber untyped;
+
+    closure.event = subscriber->event;
+    closure.ctx = ctx;
+    untyped.event = subscriber->event ? streams_v1_Item_subscriber_event : NULL;
+    untyped.gap = subscriber->gap;
+    untyped.ready = subscriber->ready;
+    untyped.end = subscriber->end;
+    return msgsrv_bus_subscribe_typed(bus, &streams_v1_Item_type, options, &untyped, ctx,
+                                      &closure, sizeof closure, handle, error);
+}
+
+/** What a consumer of streams.v1.Item is told, on the loop's thread; each may be NULL but `message`. */
+typedef struct streams_v1_Item_consumer {
+    /**
+     * A message, which is shared: not to be changed, released or kept. What is returned settles the delivery, as
+     * msgsrv_consumer says: MSGSRV_OK acks it, MSGSRV_DEFERRED leaves it to msgsrv_bus_settle().
+     */
+    msgsrv_status (*message)(
+        msgsrv_bus *bus, const streams_v1_Item *message, const msgsrv_delivery *delivery, void *ctx);
+    /** The bus knows the consumer; again after each reconnection. */
+    void (*ready)(msgsrv_bus *bus, void *ctx);
+    /** It has ended, as `why` says: exactly once, and the last one. */
+    void (*end)(msgsrv_bus *bus, const msgsrv_error *why, void *ctx);
+} streams_v1_Item_consumer;
+
+/** What a consumer of streams.v1.Item remembers; the library copies it. */
+typedef struct streams_v1_Item_consumer_closure {
+    msgsrv_status (*message)(
+        msgsrv_bus *bus, const streams_v1_Item *message, const msgsrv_delivery *delivery, void *ctx);
+    void *ctx;
+} streams_v1_Item_consumer_closure;
+
+/** For the library: hands a delivery to a closure's function. */
+msgsrv_status streams_v1_Item_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure);
+
+/** Consumes from a queue of streams.v1.Item; others are rejected. The struct of functions is copied. As msgsrv_bus_consume(). */
+static inline msgsrv_status streams_v1_Item_consume(
+    msgsrv_bus *bus, const char *queue, const msgsrv_consume_options *options,
+    const streams_v1_Item_consumer *consumer, void *ctx, msgsrv_handle *handle, msgsrv_error *error)
+{
+    streams_v1_Item_consumer_closure closure;
+    msgsrv_consumer untyped;
+
+    closure.message = consumer->message;
+    closure.ctx = ctx;
+    untyped.message = consumer->message ? streams_v1_Item_consumer_message : NULL;
+    untyped.ready = consumer->ready;
+    untyped.end = consumer->end;
+    return msgsrv_bus_consume_typed(bus, queue, &streams_v1_Item_type, options, &untyped, ctx,
+                                    &closure, sizeof closure, handle, error);
+}
+
+/** Asks with a streams.v1.Item whoever answers on the topic; `done` gets the reply, once. As msgsrv_bus_request(). */
+static inline msgsrv_status streams_v1_Item_request(
+    msgsrv_bus *bus, const char *topic, const streams_v1_Item *message, const msgsrv_publish_options *options,
+    uint32_t timeout_ms, msgsrv_replied_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_request(bus, topic, &streams_v1_Item_type, message, options, timeout_ms, done, ctx, error);
+}
+
+/** Answers a request, msgsrv_event::request, with a streams.v1.Item; `done` may be NULL. As msgsrv_bus_reply(). */
+static inline msgsrv_status streams_v1_Item_reply(
+    msgsrv_bus *bus, uint64_t request, const streams_v1_Item *message, msgsrv_bus_done_fn done, void *ctx,
+    msgsrv_error *error)
+{
+    return msgsrv_bus_reply(bus, request, &streams_v1_Item_type, message, NULL, done, ctx, error);
+}
+
+/**
+ * The streams.v1.Item of an event that must be one. On MSGSRV_OK it is the caller's, to be released with
+ * streams_v1_Item_release(); otherwise it is untouched. As msgsrv_event_decode().
+ */
+static inline msgsrv_status streams_v1_Item_from_event(
+    const msgsrv_event *event, streams_v1_Item *message, msgsrv_error *error)
+{
+    return msgsrv_event_decode(event, &streams_v1_Item_type, message, error);
+}
+
 /** The message streams.v1.Total. */
 extern const msgsrv_message_type streams_v1_Total_type;
 
@@ -34,6 +166,137 @@ extern const msgsrv_message_type streams_v1_Total_type;
 static inline void streams_v1_Total_release(streams_v1_Total *message)
 {
     msgsrv_message_release(&streams_v1_Total_type, message);
+}
+
+/** Publishes a streams.v1.Total, which is borrowed, and waits until the bus has accepted it. As msgsrv_bus_publish(). */
+static inline msgsrv_status streams_v1_Total_publish(
+    msgsrv_bus *bus, const char *topic, const streams_v1_Total *message, const msgsrv_publish_options *options,
+    msgsrv_receipt *receipt, msgsrv_error *error)
+{
+    return msgsrv_bus_publish(bus, topic, &streams_v1_Total_type, message, options, receipt, error);
+}
+
+/** Publishes without waiting; `done` may be NULL. As msgsrv_bus_publish_async(). */
+static inline msgsrv_status streams_v1_Total_publish_async(
+    msgsrv_bus *bus, const char *topic, const streams_v1_Total *message, const msgsrv_publish_options *options,
+    msgsrv_published_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_publish_async(bus, topic, &streams_v1_Total_type, message, options, done, ctx, error);
+}
+
+/** Binds a topic to streams.v1.Total and retains its last events; `done` may be NULL. As msgsrv_bus_declare_topic(). */
+static inline msgsrv_status streams_v1_Total_declare(
+    msgsrv_bus *bus, const char *topic, uint32_t retain, msgsrv_bus_done_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_declare_topic(bus, topic, streams_v1_Total_type.name, streams_v1_Total_type.file, retain,
+                                    done, ctx, error);
+}
+
+/** What a subscription to streams.v1.Total is told, on the loop's thread; each may be NULL but `event`. */
+typedef struct streams_v1_Total_subscriber {
+    /** An event. The message is shared: not to be changed, released or kept. */
+    void (*event)(msgsrv_bus *bus, const streams_v1_Total *message, const msgsrv_event *event, void *ctx);
+    /** Events are missing here. */
+    void (*gap)(msgsrv_bus *bus, const msgsrv_gap *gap, void *ctx);
+    /** The bus knows the subscription; again after each reconnection. */
+    void (*ready)(msgsrv_bus *bus, void *ctx);
+    /** It has ended, as `why` says: exactly once, and the last one. `gap` may be NULL. */
+    void (*end)(msgsrv_bus *bus, const msgsrv_error *why, const msgsrv_gap *gap, void *ctx);
+} streams_v1_Total_subscriber;
+
+/** What a subscription to streams.v1.Total remembers; the library copies it. */
+typedef struct streams_v1_Total_subscriber_closure {
+    void (*event)(msgsrv_bus *bus, const streams_v1_Total *message, const msgsrv_event *event, void *ctx);
+    void *ctx;
+} streams_v1_Total_subscriber_closure;
+
+/** For the library: tells an event to a closure's function. */
+void streams_v1_Total_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure);
+
+/** Subscribes to events that are a streams.v1.Total. The struct of functions is copied. As msgsrv_bus_subscribe(). */
+static inline msgsrv_status streams_v1_Total_subscribe(
+    msgsrv_bus *bus, const msgsrv_subscribe_options *options, const streams_v1_Total_subscriber *subscriber,
+    void *ctx, msgsrv_handle *handle, msgsrv_error *error)
+{
+    streams_v1_Total_subscriber_closure closure;
+    msgsrv_subscriber untyped;
+
+    closure.event = subscriber->event;
+    closure.ctx = ctx;
+    untyped.event = subscriber->event ? streams_v1_Total_subscriber_event : NULL;
+    untyped.gap = subscriber->gap;
+    untyped.ready = subscriber->ready;
+    untyped.end = subscriber->end;
+    return msgsrv_bus_subscribe_typed(bus, &streams_v1_Total_type, options, &untyped, ctx,
+                                      &closure, sizeof closure, handle, error);
+}
+
+/** What a consumer of streams.v1.Total is told, on the loop's thread; each may be NULL but `message`. */
+typedef struct streams_v1_Total_consumer {
+    /**
+     * A message, which is shared: not to be changed, released or kept. What is returned settles the delivery, as
+     * msgsrv_consumer says: MSGSRV_OK acks it, MSGSRV_DEFERRED leaves it to msgsrv_bus_settle().
+     */
+    msgsrv_status (*message)(
+        msgsrv_bus *bus, const streams_v1_Total *message, const msgsrv_delivery *delivery, void *ctx);
+    /** The bus knows the consumer; again after each reconnection. */
+    void (*ready)(msgsrv_bus *bus, void *ctx);
+    /** It has ended, as `why` says: exactly once, and the last one. */
+    void (*end)(msgsrv_bus *bus, const msgsrv_error *why, void *ctx);
+} streams_v1_Total_consumer;
+
+/** What a consumer of streams.v1.Total remembers; the library copies it. */
+typedef struct streams_v1_Total_consumer_closure {
+    msgsrv_status (*message)(
+        msgsrv_bus *bus, const streams_v1_Total *message, const msgsrv_delivery *delivery, void *ctx);
+    void *ctx;
+} streams_v1_Total_consumer_closure;
+
+/** For the library: hands a delivery to a closure's function. */
+msgsrv_status streams_v1_Total_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure);
+
+/** Consumes from a queue of streams.v1.Total; others are rejected. The struct of functions is copied. As msgsrv_bus_consume(). */
+static inline msgsrv_status streams_v1_Total_consume(
+    msgsrv_bus *bus, const char *queue, const msgsrv_consume_options *options,
+    const streams_v1_Total_consumer *consumer, void *ctx, msgsrv_handle *handle, msgsrv_error *error)
+{
+    streams_v1_Total_consumer_closure closure;
+    msgsrv_consumer untyped;
+
+    closure.message = consumer->message;
+    closure.ctx = ctx;
+    untyped.message = consumer->message ? streams_v1_Total_consumer_message : NULL;
+    untyped.ready = consumer->ready;
+    untyped.end = consumer->end;
+    return msgsrv_bus_consume_typed(bus, queue, &streams_v1_Total_type, options, &untyped, ctx,
+                                    &closure, sizeof closure, handle, error);
+}
+
+/** Asks with a streams.v1.Total whoever answers on the topic; `done` gets the reply, once. As msgsrv_bus_request(). */
+static inline msgsrv_status streams_v1_Total_request(
+    msgsrv_bus *bus, const char *topic, const streams_v1_Total *message, const msgsrv_publish_options *options,
+    uint32_t timeout_ms, msgsrv_replied_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_request(bus, topic, &streams_v1_Total_type, message, options, timeout_ms, done, ctx, error);
+}
+
+/** Answers a request, msgsrv_event::request, with a streams.v1.Total; `done` may be NULL. As msgsrv_bus_reply(). */
+static inline msgsrv_status streams_v1_Total_reply(
+    msgsrv_bus *bus, uint64_t request, const streams_v1_Total *message, msgsrv_bus_done_fn done, void *ctx,
+    msgsrv_error *error)
+{
+    return msgsrv_bus_reply(bus, request, &streams_v1_Total_type, message, NULL, done, ctx, error);
+}
+
+/**
+ * The streams.v1.Total of an event that must be one. On MSGSRV_OK it is the caller's, to be released with
+ * streams_v1_Total_release(); otherwise it is untouched. As msgsrv_event_decode().
+ */
+static inline msgsrv_status streams_v1_Total_from_event(
+    const msgsrv_event *event, streams_v1_Total *message, msgsrv_error *error)
+{
+    return msgsrv_event_decode(event, &streams_v1_Total_type, message, error);
 }
 
 /** The server's end of a call of /streams.v1.Flow/Down, passed by value; msgsrv/stream.h is about its member. */
@@ -275,9 +538,10 @@ msgsrv_status streams_v1_Flow_Down_event(
  *
  * Opens /streams.v1.Flow/Down and returns.
  * The request is borrowed, and encoded at once.
- * The events are copied. On MSGSRV_OK they are told, later, on the loop's thread: begin first, closed last and
- * exactly once; otherwise nothing was started. `call` and `handle` may be NULL; with a client that has a
- * thread of its own `call` must be, and begin brings it. Returns what msgsrv_stream_open() does.
+ * The events are copied; each function may be NULL, but not `events`. On MSGSRV_OK they are told, later, on the
+ * loop's thread: begin first, closed last and exactly once; otherwise nothing was started. `call` and `handle`
+ * may be NULL; with a client that has a thread of its own `call` must be, and begin brings it. Returns what
+ * msgsrv_stream_open() does.
  */
 static inline msgsrv_status streams_v1_Flow_Down_open(
     msgsrv_client *client, const streams_v1_Item *request, const msgsrv_call_options *options,
@@ -286,10 +550,12 @@ static inline msgsrv_status streams_v1_Flow_Down_open(
 {
     streams_v1_Flow_Down_closure closure;
 
-    closure.events = *events;
+    if (events != NULL)
+        closure.events = *events;
     closure.ctx = ctx;
     return msgsrv_stream_open(client, &streams_v1_Flow_Down_method, request, options, streams_v1_Flow_Down_event,
-                              &closure, sizeof closure, call ? &call->stream : NULL, handle, error);
+                              events != NULL ? &closure : NULL, sizeof closure, call ? &call->stream : NULL,
+                              handle, error);
 }
 
 /**
@@ -370,9 +636,10 @@ msgsrv_status streams_v1_Flow_Up_event(
  * Many and one.
  *
  * Opens /streams.v1.Flow/Up and returns.
- * The events are copied. On MSGSRV_OK they are told, later, on the loop's thread: begin first, closed last and
- * exactly once; otherwise nothing was started. `call` and `handle` may be NULL; with a client that has a
- * thread of its own `call` must be, and begin brings it. Returns what msgsrv_stream_open() does.
+ * The events are copied; each function may be NULL, but not `events`. On MSGSRV_OK they are told, later, on the
+ * loop's thread: begin first, closed last and exactly once; otherwise nothing was started. `call` and `handle`
+ * may be NULL; with a client that has a thread of its own `call` must be, and begin brings it. Returns what
+ * msgsrv_stream_open() does.
  */
 static inline msgsrv_status streams_v1_Flow_Up_open(
     msgsrv_client *client, const msgsrv_call_options *options,
@@ -381,10 +648,12 @@ static inline msgsrv_status streams_v1_Flow_Up_open(
 {
     streams_v1_Flow_Up_closure closure;
 
-    closure.events = *events;
+    if (events != NULL)
+        closure.events = *events;
     closure.ctx = ctx;
     return msgsrv_stream_open(client, &streams_v1_Flow_Up_method, NULL, options, streams_v1_Flow_Up_event,
-                              &closure, sizeof closure, call ? &call->stream : NULL, handle, error);
+                              events != NULL ? &closure : NULL, sizeof closure, call ? &call->stream : NULL,
+                              handle, error);
 }
 
 /**
@@ -475,9 +744,10 @@ msgsrv_status streams_v1_Flow_Both_event(
  * Many and many.
  *
  * Opens /streams.v1.Flow/Both and returns.
- * The events are copied. On MSGSRV_OK they are told, later, on the loop's thread: begin first, closed last and
- * exactly once; otherwise nothing was started. `call` and `handle` may be NULL; with a client that has a
- * thread of its own `call` must be, and begin brings it. Returns what msgsrv_stream_open() does.
+ * The events are copied; each function may be NULL, but not `events`. On MSGSRV_OK they are told, later, on the
+ * loop's thread: begin first, closed last and exactly once; otherwise nothing was started. `call` and `handle`
+ * may be NULL; with a client that has a thread of its own `call` must be, and begin brings it. Returns what
+ * msgsrv_stream_open() does.
  */
 static inline msgsrv_status streams_v1_Flow_Both_open(
     msgsrv_client *client, const msgsrv_call_options *options,
@@ -486,10 +756,12 @@ static inline msgsrv_status streams_v1_Flow_Both_open(
 {
     streams_v1_Flow_Both_closure closure;
 
-    closure.events = *events;
+    if (events != NULL)
+        closure.events = *events;
     closure.ctx = ctx;
     return msgsrv_stream_open(client, &streams_v1_Flow_Both_method, NULL, options, streams_v1_Flow_Both_event,
-                              &closure, sizeof closure, call ? &call->stream : NULL, handle, error);
+                              events != NULL ? &closure : NULL, sizeof closure, call ? &call->stream : NULL,
+                              handle, error);
 }
 
 /**
@@ -631,9 +903,10 @@ msgsrv_status streams_v1_OnlyStreams_Watch_event(
 /**
  * Opens /streams.v1.OnlyStreams/Watch and returns.
  * The request is borrowed, and encoded at once.
- * The events are copied. On MSGSRV_OK they are told, later, on the loop's thread: begin first, closed last and
- * exactly once; otherwise nothing was started. `call` and `handle` may be NULL; with a client that has a
- * thread of its own `call` must be, and begin brings it. Returns what msgsrv_stream_open() does.
+ * The events are copied; each function may be NULL, but not `events`. On MSGSRV_OK they are told, later, on the
+ * loop's thread: begin first, closed last and exactly once; otherwise nothing was started. `call` and `handle`
+ * may be NULL; with a client that has a thread of its own `call` must be, and begin brings it. Returns what
+ * msgsrv_stream_open() does.
  */
 static inline msgsrv_status streams_v1_OnlyStreams_Watch_open(
     msgsrv_client *client, const streams_v1_Item *request, const msgsrv_call_options *options,
@@ -642,10 +915,12 @@ static inline msgsrv_status streams_v1_OnlyStreams_Watch_open(
 {
     streams_v1_OnlyStreams_Watch_closure closure;
 
-    closure.events = *events;
+    if (events != NULL)
+        closure.events = *events;
     closure.ctx = ctx;
     return msgsrv_stream_open(client, &streams_v1_OnlyStreams_Watch_method, request, options, streams_v1_OnlyStreams_Watch_event,
-                              &closure, sizeof closure, call ? &call->stream : NULL, handle, error);
+                              events != NULL ? &closure : NULL, sizeof closure, call ? &call->stream : NULL,
+                              handle, error);
 }
 
 /**

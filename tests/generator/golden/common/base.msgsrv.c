@@ -33,4 +33,20 @@ const msgsrv_message_type acme_common_Money_type = {
     .fields = acme_common_Money_field_table,
     .field_count = 2,
     .has_strings = 1,
+    .file = &common_base_proto_file,
 };
+
+void acme_common_Money_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure)
+{
+    const acme_common_Money_subscriber_closure *typed = (const acme_common_Money_subscriber_closure *)closure;
+
+    typed->event(bus, (const acme_common_Money *)event->message, event, typed->ctx);
+}
+
+msgsrv_status acme_common_Money_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure)
+{
+    const acme_common_Money_consumer_closure *typed = (const acme_common_Money_consumer_closure *)closure;
+
+    return typed->message(bus, (const acme_common_Money *)delivery->event->message, delivery, typed->ctx);
+}

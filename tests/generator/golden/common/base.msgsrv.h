@@ -2,12 +2,13 @@
 #ifndef COMMON_BASE_MSGSRV_H
 #define COMMON_BASE_MSGSRV_H
 
+#include <msgsrv/bus.h>
 #include <msgsrv/msgsrv.h>
 #include <msgsrv/service.h>
 
 #include "common/base.pb.h"
 
-#if MSGSRV_GENERATED_ABI != 2
+#if MSGSRV_GENERATED_ABI != 3
 #error "common/base.msgsrv.h was generated for another version of libmsgsrv; generate it again"
 #endif
 
@@ -25,6 +26,137 @@ extern const msgsrv_message_type acme_common_Money_type;
 static inline void acme_common_Money_release(acme_common_Money *message)
 {
     msgsrv_message_release(&acme_common_Money_type, message);
+}
+
+/** Publishes a acme.common.Money, which is borrowed, and waits until the bus has accepted it. As msgsrv_bus_publish(). */
+static inline msgsrv_status acme_common_Money_publish(
+    msgsrv_bus *bus, const char *topic, const acme_common_Money *message, const msgsrv_publish_options *options,
+    msgsrv_receipt *receipt, msgsrv_error *error)
+{
+    return msgsrv_bus_publish(bus, topic, &acme_common_Money_type, message, options, receipt, error);
+}
+
+/** Publishes without waiting; `done` may be NULL. As msgsrv_bus_publish_async(). */
+static inline msgsrv_status acme_common_Money_publish_async(
+    msgsrv_bus *bus, const char *topic, const acme_common_Money *message, const msgsrv_publish_options *options,
+    msgsrv_published_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_publish_async(bus, topic, &acme_common_Money_type, message, options, done, ctx, error);
+}
+
+/** Binds a topic to acme.common.Money and retains its last events; `done` may be NULL. As msgsrv_bus_declare_topic(). */
+static inline msgsrv_status acme_common_Money_declare(
+    msgsrv_bus *bus, const char *topic, uint32_t retain, msgsrv_bus_done_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_declare_topic(bus, topic, acme_common_Money_type.name, acme_common_Money_type.file, retain,
+                                    done, ctx, error);
+}
+
+/** What a subscription to acme.common.Money is told, on the loop's thread; each may be NULL but `event`. */
+typedef struct acme_common_Money_subscriber {
+    /** An event. The message is shared: not to be changed, released or kept. */
+    void (*event)(msgsrv_bus *bus, const acme_common_Money *message, const msgsrv_event *event, void *ctx);
+    /** Events are missing here. */
+    void (*gap)(msgsrv_bus *bus, const msgsrv_gap *gap, void *ctx);
+    /** The bus knows the subscription; again after each reconnection. */
+    void (*ready)(msgsrv_bus *bus, void *ctx);
+    /** It has ended, as `why` says: exactly once, and the last one. `gap` may be NULL. */
+    void (*end)(msgsrv_bus *bus, const msgsrv_error *why, const msgsrv_gap *gap, void *ctx);
+} acme_common_Money_subscriber;
+
+/** What a subscription to acme.common.Money remembers; the library copies it. */
+typedef struct acme_common_Money_subscriber_closure {
+    void (*event)(msgsrv_bus *bus, const acme_common_Money *message, const msgsrv_event *event, void *ctx);
+    void *ctx;
+} acme_common_Money_subscriber_closure;
+
+/** For the library: tells an event to a closure's function. */
+void acme_common_Money_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure);
+
+/** Subscribes to events that are a acme.common.Money. The struct of functions is copied. As msgsrv_bus_subscribe(). */
+static inline msgsrv_status acme_common_Money_subscribe(
+    msgsrv_bus *bus, const msgsrv_subscribe_options *options, const acme_common_Money_subscriber *subscriber,
+    void *ctx, msgsrv_handle *handle, msgsrv_error *error)
+{
+    acme_common_Money_subscriber_closure closure;
+    msgsrv_subscriber untyped;
+
+    closure.event = subscriber->event;
+    closure.ctx = ctx;
+    untyped.event = subscriber->event ? acme_common_Money_subscriber_event : NULL;
+    untyped.gap = subscriber->gap;
+    untyped.ready = subscriber->ready;
+    untyped.end = subscriber->end;
+    return msgsrv_bus_subscribe_typed(bus, &acme_common_Money_type, options, &untyped, ctx,
+                                      &closure, sizeof closure, handle, error);
+}
+
+/** What a consumer of acme.common.Money is told, on the loop's thread; each may be NULL but `message`. */
+typedef struct acme_common_Money_consumer {
+    /**
+     * A message, which is shared: not to be changed, released or kept. What is returned settles the delivery, as
+     * msgsrv_consumer says: MSGSRV_OK acks it, MSGSRV_DEFERRED leaves it to msgsrv_bus_settle().
+     */
+    msgsrv_status (*message)(
+        msgsrv_bus *bus, const acme_common_Money *message, const msgsrv_delivery *delivery, void *ctx);
+    /** The bus knows the consumer; again after each reconnection. */
+    void (*ready)(msgsrv_bus *bus, void *ctx);
+    /** It has ended, as `why` says: exactly once, and the last one. */
+    void (*end)(msgsrv_bus *bus, const msgsrv_error *why, void *ctx);
+} acme_common_Money_consumer;
+
+/** What a consumer of acme.common.Money remembers; the library copies it. */
+typedef struct acme_common_Money_consumer_closure {
+    msgsrv_status (*message)(
+        msgsrv_bus *bus, const acme_common_Money *message, const msgsrv_delivery *delivery, void *ctx);
+    void *ctx;
+} acme_common_Money_consumer_closure;
+
+/** For the library: hands a delivery to a closure's function. */
+msgsrv_status acme_common_Money_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure);
+
+/** Consumes from a queue of acme.common.Money; others are rejected. The struct of functions is copied. As msgsrv_bus_consume(). */
+static inline msgsrv_status acme_common_Money_consume(
+    msgsrv_bus *bus, const char *queue, const msgsrv_consume_options *options,
+    const acme_common_Money_consumer *consumer, void *ctx, msgsrv_handle *handle, msgsrv_error *error)
+{
+    acme_common_Money_consumer_closure closure;
+    msgsrv_consumer untyped;
+
+    closure.message = consumer->message;
+    closure.ctx = ctx;
+    untyped.message = consumer->message ? acme_common_Money_consumer_message : NULL;
+    untyped.ready = consumer->ready;
+    untyped.end = consumer->end;
+    return msgsrv_bus_consume_typed(bus, queue, &acme_common_Money_type, options, &untyped, ctx,
+                                    &closure, sizeof closure, handle, error);
+}
+
+/** Asks with a acme.common.Money whoever answers on the topic; `done` gets the reply, once. As msgsrv_bus_request(). */
+static inline msgsrv_status acme_common_Money_request(
+    msgsrv_bus *bus, const char *topic, const acme_common_Money *message, const msgsrv_publish_options *options,
+    uint32_t timeout_ms, msgsrv_replied_fn done, void *ctx, msgsrv_error *error)
+{
+    return msgsrv_bus_request(bus, topic, &acme_common_Money_type, message, options, timeout_ms, done, ctx, error);
+}
+
+/** Answers a request, msgsrv_event::request, with a acme.common.Money; `done` may be NULL. As msgsrv_bus_reply(). */
+static inline msgsrv_status acme_common_Money_reply(
+    msgsrv_bus *bus, uint64_t request, const acme_common_Money *message, msgsrv_bus_done_fn done, void *ctx,
+    msgsrv_error *error)
+{
+    return msgsrv_bus_reply(bus, request, &acme_common_Money_type, message, NULL, done, ctx, error);
+}
+
+/**
+ * The acme.common.Money of an event that must be one. On MSGSRV_OK it is the caller's, to be released with
+ * acme_common_Money_release(); otherwise it is untouched. As msgsrv_event_decode().
+ */
+static inline msgsrv_status acme_common_Money_from_event(
+    const msgsrv_event *event, acme_common_Money *message, msgsrv_error *error)
+{
+    return msgsrv_event_decode(event, &acme_common_Money_type, message, error);
 }
 
 #ifdef __cplusplus

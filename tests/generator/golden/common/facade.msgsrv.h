@@ -2,13 +2,14 @@
 #ifndef COMMON_FACADE_MSGSRV_H
 #define COMMON_FACADE_MSGSRV_H
 
+#include <msgsrv/bus.h>
 #include <msgsrv/msgsrv.h>
 #include <msgsrv/service.h>
 
 #include "common/facade.pb.h"
 #include "common/hidden.msgsrv.h"
 
-#if MSGSRV_GENERATED_ABI != 2
+#if MSGSRV_GENERATED_ABI != 3
 #error "common/facade.msgsrv.h was generated for another version of libmsgsrv; generate it again"
 #endif
 

@@ -33,4 +33,20 @@ const msgsrv_message_type acme_common_Hidden_type = {
     .fields = acme_common_Hidden_field_table,
     .field_count = 1,
     .has_strings = 0,
+    .file = &common_hidden_proto_file,
 };
+
+void acme_common_Hidden_subscriber_event(msgsrv_bus *bus, const msgsrv_event *event, void *closure)
+{
+    const acme_common_Hidden_subscriber_closure *typed = (const acme_common_Hidden_subscriber_closure *)closure;
+
+    typed->event(bus, (const acme_common_Hidden *)event->message, event, typed->ctx);
+}
+
+msgsrv_status acme_common_Hidden_consumer_message(
+    msgsrv_bus *bus, const msgsrv_delivery *delivery, void *closure)
+{
+    const acme_common_Hidden_consumer_closure *typed = (const acme_common_Hidden_consumer_closure *)closure;
+
+    return typed->message(bus, (const acme_common_Hidden *)delivery->event->message, delivery, typed->ctx);
+}

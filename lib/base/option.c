@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Options, in one way for servers, clients and calls. */
-#include "rpc/option.h"
+#include "base/option.h"
 
 #include <string.h>
 

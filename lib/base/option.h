@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Checking options: 0 is the default, a range, and where allowed NONE; a bad value is named. */
-#ifndef MSI_RPC_OPTION_H
-#define MSI_RPC_OPTION_H
+#ifndef MSI_BASE_OPTION_H
+#define MSI_BASE_OPTION_H
 
 #include <msgsrv/status.h>
 

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "bus/core_internal.h"
+
+uint64_t core_random(void)
+{
+    uint64_t value = 0;
+    while (getrandom(&value, sizeof value, 0) != (ssize_t)sizeof value && errno == EINTR)
+        continue;
+    return value ? value : 1;
+}
+
+uint64_t core_wall_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u;
+}
+
+/* ---- the lock, and what is done after it ---- */
+
+void msi_core_lock(msi_core *core)
+{
+    pthread_mutex_lock(&core->lock);
+}
+
+void core_log(msi_core *core, const char *format, ...)
+{
+    if (!core->log.fn || core->log_count == LOG_LINES)
+        return;
+    va_list arguments;
+    va_start(arguments, format);
+    char *line = NULL;
+    if (vasprintf(&line, format, arguments) >= 0)
+        core->log_lines[core->log_count++] = line;
+    va_end(arguments);
+}
+
+static void write_log(const msi_log *log, char **lines, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        msi_log_line(log, MSGSRV_LOG_WARNING, "%s", lines[i]);
+        free(lines[i]);
+    }
+}
+
+void msi_core_unlock(msi_core *core)
+{
+    if (__builtin_expect(!core->log_count && STAILQ_EMPTY(&core->failed), 1)) {
+        pthread_mutex_unlock(&core->lock);
+        return;
+    }
+    char *lines[LOG_LINES];
+    unsigned count = core->log_count;
+    memcpy(lines, core->log_lines, count * sizeof *lines);
+    core->log_count = 0;
+    STAILQ_HEAD(core_failed_copy, core_request) failed = STAILQ_HEAD_INITIALIZER(failed);
+    core_request *first;
+    while ((first = STAILQ_FIRST(&core->failed)) != NULL) {
+        STAILQ_REMOVE_HEAD(&core->failed, failed);
+        STAILQ_INSERT_TAIL(&failed, first, failed);
+    }
+    pthread_mutex_unlock(&core->lock);
+    write_log(&core->log, lines, count);
+    while ((first = STAILQ_FIRST(&failed)) != NULL) {
+        STAILQ_REMOVE_HEAD(&failed, failed);
+        first->answer(first->ctx, first->status, first->text, (msi_view){0}, (msi_view){0});
+        free(first);
+    }
+}
+
+/* ---- its life ---- */
+
+static void ignore_appended(void *ctx, msi_append *append, msgsrv_status status, const char *text)
+{
+    (void)ctx;
+    (void)append;
+    (void)status;
+    (void)text;
+}
+
+static void ignore_arrived(void *ctx, msi_event *event)
+{
+    (void)ctx;
+    (void)event;
+}
+
+static bool set_up(msi_core *core, const msi_core_limits *limits)
+{
+    TAILQ_INIT(&core->all_topics);
+    TAILQ_INIT(&core->retainers);
+    TAILQ_INIT(&core->all_queues);
+    STAILQ_INIT(&core->failed);
+    core->epoch = core_random();
+    core->generation = 1;
+    msi_names_init(&core->topics, core_random());
+    msi_names_init(&core->groups, core_random());
+    msi_names_init(&core->queues, core_random());
+    core->types = msi_types_new(limits->max_types);
+    core->matcher = msi_matcher_new(limits->max_match_nodes);
+    return core->types && core->matcher;
+}
+
+msgsrv_status msi_core_new(const msi_engine_ops *ops, const char *where, const msi_core_limits *limits, msi_log log,
+                           msi_core **out, msgsrv_error *error)
+{
+    msi_core *core = calloc(1, sizeof *core);
+    if (!core)
+        return msi_error_memory(error);
+    core->limits = *limits;
+    core->log = log;
+    core->ops = ops;
+    atomic_init(&core->refs, 1);
+    pthread_mutex_init(&core->lock, NULL);
+    msi_engine_host host = {.ctx = core,
+                            .max_retained_bytes = limits->max_retained_bytes,
+                            .queue_ready = queue_on_ready,
+                            .queue_lost = queue_on_lost,
+                            .appended = ignore_appended,
+                            .arrived = ignore_arrived};
+    msgsrv_status status =
+        set_up(core, limits) ? ops->open(where, &host, &core->engine, error) : msi_error_memory(error);
+    if (status != MSGSRV_OK)
+        msi_core_unref(core);
+    else
+        *out = core;
+    return status;
+}
+
+msi_core *msi_core_ref(msi_core *core)
+{
+    atomic_fetch_add_explicit(&core->refs, 1, memory_order_relaxed);
+    return core;
+}
+
+/* Nobody is there any more: subscriptions, takers and publishers have references. */
+void msi_core_unref(msi_core *core)
+{
+    if (!core || atomic_fetch_sub_explicit(&core->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    topics_free(core);
+    queues_free(core);
+    if (core->engine)
+        core->ops->close(core->engine);
+    for (msi_idnode *node; (node = msi_idmap_any(&core->requests)) != NULL;) {
+        msi_idmap_remove(&core->requests, node);
+        free(MSI_CONTAINER(node, core_request, node));
+    }
+    msi_idmap_release(&core->requests);
+    msi_matcher_free(core->matcher);
+    msi_types_free(core->types);
+    msi_names_release(&core->topics);
+    msi_names_release(&core->groups);
+    msi_names_release(&core->queues);
+    msi_event_pool_release(&core->pool);
+    for (unsigned i = 0; i < core->log_count; i++)
+        free(core->log_lines[i]);
+    pthread_mutex_destroy(&core->lock);
+    free(core);
+}
+
+const msi_core_limits *msi_core_limits_of(const msi_core *core)
+{
+    return &core->limits;
+}
+
+uint64_t msi_core_epoch(const msi_core *core)
+{
+    return core->epoch;
+}
+
+/* ---- statistics ---- */
+
+static void add_waiting(msgsrv_bus_stats *stats, const msi_waiting *waiting)
+{
+    stats->lost += waiting->lost;
+    stats->waiting_events += waiting->events;
+    stats->waiting_bytes += waiting->bytes;
+}
+
+static void add_groups(const msi_core *core, msgsrv_bus_stats *stats)
+{
+    for (size_t i = 0; i < core->groups.size; i++) {
+        for (const msi_name_node *node = core->groups.buckets[i]; node; node = node->next)
+            add_waiting(stats, &((const group *)(const void *)node)->waiting);
+    }
+}
+
+void msi_core_stats(msi_core *core, msgsrv_bus_stats *out)
+{
+    msi_core_lock(core);
+    msgsrv_bus_stats stats = {.published = core->published,
+                              .refused = core->refused,
+                              .delivered = core->delivered,
+                              .lost = core->lost,
+                              .unmatched = core->unmatched,
+                              .topics = core->topics.count,
+                              .subscriptions = core->sub_count,
+                              .queues = core->queues.count,
+                              .consumers = core->taker_count,
+                              .retained_bytes = core->ops->retained_bytes(core->engine),
+                              .requests = core->requests.count};
+    const msi_sub *sub;
+    LIST_FOREACH(sub, &core->subs, all)
+    {
+        add_waiting(&stats, &sub->waiting);
+        if (sub->late)
+            add_waiting(&stats, &sub->late->pinned);
+    }
+    add_groups(core, &stats);
+    msi_core_unlock(core);
+    stats.size = out->size;
+    *out = stats;
+}
