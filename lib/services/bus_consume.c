@@ -8,7 +8,6 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "base/utf8.h"
 #include "services/bus_service.h"
 
 #define PREFETCH_MAX 100000u
@@ -105,6 +104,8 @@ static const uint8_t *handle(void *ctx, const uint8_t *at, const uint8_t *end)
         msi_wire_field field;
         msgsrv_error error;
         at = msi_wire_field_get(at, end, &field);
+        if (!at)
+            return end; /* the form was checked before */
         if (field.number != 4)
             continue;
         msgsrv_status status = settle(own, field.bytes, &error);

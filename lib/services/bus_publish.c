@@ -114,6 +114,8 @@ static const uint8_t *collect(const publish_stream *own, batch *into, const uint
         msi_wire_field field;
         msi_bus_publication *next = &into->publications[into->count];
         at = msi_wire_field_get(at, end, &field);
+        if (!at)
+            return end; /* the form was checked before */
         if (field.number != STREAM_PUBLICATIONS)
             continue;
         into->bad = msi_bus_get_publication(field.bytes, next, &into->error);

@@ -65,17 +65,11 @@ static msgsrv_status take_names(const msi_bus_list *list, bool patterns, names *
 {
     const uint8_t *at = NULL;
     msi_view element;
-    char why[MSGSRV_ERROR_TEXT / 2];
     const char *what = patterns ? "patterns" : "types";
     if (list->count > BINDINGS_MAX)
         return msi_error(error, MSGSRV_INVALID_ARGUMENT, "%u %s are more than %u", list->count, what, BINDINGS_MAX);
     while (msi_bus_next(list, &at, &element)) {
-        msgsrv_status status = MSGSRV_OK;
-        if (!patterns)
-            status = msi_check_type_name(element, error);
-        else if (!msi_pattern_valid(element, why, sizeof why))
-            status = msi_error(error, MSGSRV_INVALID_ARGUMENT, "the pattern \"%.*s\" %s",
-                               (int)(element.size < 64 ? element.size : 64), (const char *)element.data, why);
+        msgsrv_status status = patterns ? msi_check_pattern(element, error) : msi_check_type_name(element, error);
         if (status)
             return status;
         char *name = msi_bus_string(element);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "bus/bus.h"
+#include "bus/match.h"
 #include "services/writer.h"
 
 /* ---- in ---- */
