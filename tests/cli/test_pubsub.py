@@ -193,7 +193,7 @@ class Sub(BusTestCase):
         self.pub("a", "x")
         self.check_match(self.run_client("sub", "a", "--type", "messages.AddRequest"), 9, "",
                          r"msgsrv-client: Subscribe: FAILED_PRECONDITION: .*messages\.EchoMessage.*messages\.AddRequest.*\n")
-        for pattern in ("a..b", "a.>.b", "a*", "$dlq", "x" * 256):
+        for pattern in ("a..b", "a.>.b", "a*", "x" * 256):
             with self.subTest(pattern=pattern):
                 result = self.run_client("sub", pattern)
                 self.assertEqual((result.status, result.out), (3, ""), result)
@@ -206,9 +206,6 @@ class Sub(BusTestCase):
                    err="msgsrv-client: sub takes at most one PATTERN (see --help)\n")
 
     def test_timeout(self):
-        self.check(self.run_client("sub", "--timeout", "10ms"), 4,
-                   err="msgsrv-client: Subscribe: DEADLINE_EXCEEDED: the time of --timeout is over "
-                       f"({self.url})\n") if False else None
         result = self.run_client("sub", "--timeout", "300ms")
         self.assertEqual((result.status, result.out), (4, ""))
         self.assertRegex(result.err, r"\Amsgsrv-client: \w+: DEADLINE_EXCEEDED: .+\n\Z")
@@ -221,12 +218,11 @@ class Sub(BusTestCase):
             self.wait_for(lambda sample: sample["bus"]["delivered"] == 20)
             results = [self.interrupt(talk) for talk in (one, two)]
             self.assertEqual([result.status for result in results], [0, 0])
-            lines = [line for result in results for line in result.out.splitlines()]
+            # What one had not confirmed when it went away, the other gets again.
+            lines = [line for result in results for line in result.out.splitlines() if "(redelivered)" not in line]
             self.assertEqual(sorted(int(re.search(r"#(\d+)", line)[1]) for line in lines), list(range(1, 21)))
 
     def test_a_gap_has_its_line(self):
-        fifo = os.path.join(self.folder, "fifo")
-        os.mkfifo(fifo)
         for more, gap in (((), r"gap: \d+ events are missing \(slow\): a #\d+ to #\d+\n"),
                           (("--json",), r'\{"gap": \{"total": \d+, "unknown": false, "reason": "slow", "topics": '
                                         r'\[\{"topic": "a", "first": \d+, "last": \d+, "count": \d+\}\]\}\}\n')):
@@ -253,8 +249,6 @@ class Sub(BusTestCase):
 
     def test_a_server_that_comes_back(self):
         listen = f"unix://{self.folder}/socket"
-        with conversation(listen, "sub", "a") as talk:
-            pass  # nobody listens
         with server(listen=(listen,)) as first:
             with conversation(listen, "sub", "a") as talk:
                 self.url = listen
@@ -264,7 +258,7 @@ class Sub(BusTestCase):
                 self.assertEqual(first.stop().status, 0)
                 with server(listen=(listen,)):
                     self.wait_for_subscriptions(1)
-                    self.assertEqual(talk.line(), "gap: events may be missing (restarted)")
+                    self.assertEqual(talk.line(), "gap: events may be missing (restarted): a")
                     self.pub("a", "after")
                     self.assertEqual(talk.line(), 'a #1 {"text":"after"}')
                     self.assertEqual(self.interrupt(talk).status, 0)
@@ -470,8 +464,8 @@ class Others(TestCase):
             self.assertNotIn("msgsrv.bus.v1.Bus", client(program.url, "list").out)
             for command in self.COMMANDS[1:]:
                 with self.subTest(command=command):
-                    self.check_match(client(program.url, *command), 12, "",
-                                     rf"msgsrv-client: {command[0]}: UNIMPLEMENTED: the server has no bus\n")
+                    self.check(client(program.url, *command), 12,
+                               err=f"msgsrv-client: {command[0]}: UNIMPLEMENTED: the server has no bus ({program.url})\n")
 
 
 if __name__ == "__main__":
