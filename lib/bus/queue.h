@@ -35,7 +35,8 @@ typedef struct msi_queue_settings {
 
 /*
  * Told when something can be taken that could not before; with the lock; once until the next take that finds nothing. Messages and dead
- * letters are two things here: there may be either. Whoever stops before a take has found nothing, for want of credit, comes back by itself.
+ * letters are two things here: there may be either. Whoever stops before a take has found nothing, for want of credit, comes back by itself when it
+ * settles; when it has credit again because time has taken a delivery from it, and there is something to take, all are told anew.
  */
 typedef void (*msi_queue_ready_fn)(msi_queue *queue, void *ctx);
 

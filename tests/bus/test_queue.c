@@ -347,6 +347,24 @@ START_TEST(one_is_told_once_until_a_take_finds_nothing)
 }
 END_TEST
 
+START_TEST(one_is_told_again_when_time_takes_what_a_consumer_had)
+{
+    OPEN(.ack_wait_ns = SECOND, .max_deliver = 1);
+    put("a");
+    put("b");
+    take(NULL);
+    ck_assert_uint_eq(ready_calls, 1);
+    msi_queue_advance(queue, now += SECOND); /* it is dead, which is news; and its consumer may take another */
+    ck_assert_uint_eq(ready_calls, 2);
+    take(NULL);
+    msi_queue_advance(queue, now += SECOND); /* neither is there more to take, nor more dead letters than it knows of */
+    ck_assert_uint_eq(ready_calls, 2);
+    put("c");
+    ck_assert_uint_eq(ready_calls, 3);
+    close_queue();
+}
+END_TEST
+
 /* ---- times ---- */
 
 START_TEST(a_message_waits_for_its_time_and_comes_at_its_place)
@@ -913,7 +931,8 @@ TS_MAIN("queue", messages_come_in_order_and_an_ack_is_for_ever, a_delivery_is_se
         ids_of_deliveries_are_not_used_by_two_queues, what_is_not_settled_in_time_comes_again_at_its_place,
         an_extension_begins_the_wait_anew, a_nak_brings_it_again_at_once_or_after_a_delay,
         what_a_consumer_had_that_went_is_ready_again, many_consumers_go_one_by_one,
-        one_is_told_once_until_a_take_finds_nothing, a_message_waits_for_its_time_and_comes_at_its_place,
+        one_is_told_once_until_a_take_finds_nothing, one_is_told_again_when_time_takes_what_a_consumer_had,
+        a_message_waits_for_its_time_and_comes_at_its_place,
         lives_end_for_ready_and_delayed_ones_but_not_with_a_consumer, a_late_ack_of_one_whose_life_is_over_is_an_ack,
         days_pass_in_one_step_and_time_does_not_go_back, times_beyond_the_clock_are_its_end,
         after_so_many_deliveries_it_is_dead_however_it_came_back, a_delayed_nak_of_the_last_delivery_is_the_end_as_well,
