@@ -91,7 +91,7 @@ bool msi_queue_take(msi_queue *queue, bool dead, uint64_t now, msi_queue_consume
                     msi_queue_delivery *delivery);
 
 /*
- * Settles. OK, or NOT_FOUND: it is not (any more) a delivery of this consumer. `reason`, of a nak or reject, may be NULL; 256 bytes of it are kept.
+ * Settles. OK, or NOT_FOUND: it is not (any more) a delivery of this consumer. `reason`, of a nak or reject, may be NULL; 255 bytes of it are kept.
  * An ack or reject of a dead letter removes it.
  */
 msgsrv_status msi_queue_settle(msi_queue *queue, uint64_t now, uint64_t delivery, msi_queue_consumer *consumer,
