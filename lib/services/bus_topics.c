@@ -8,7 +8,6 @@
 
 #define TOPICS_DEFAULT 10000u
 #define TOPICS_MAX 1000000u
-#define RETAIN_MAX 1000u
 #define INTERVAL_DEFAULT_MS 1000u
 #define INTERVAL_MIN_MS 100u
 #define INTERVAL_MAX_MS 3600000u
@@ -37,19 +36,6 @@ static const msi_bus_field declare_fields[] = {
 };
 static const msi_bus_message declare_message = MSI_BUS_MESSAGE("DeclareTopicRequest", declare_fields);
 
-static msgsrv_status check_declaration(const declare_request *request, msgsrv_error *error)
-{
-    msgsrv_status status = msi_check_topic(request->topic, error);
-    if (status == MSGSRV_OK && request->type.size)
-        status = msi_check_type_name(request->type, error);
-    if (status == MSGSRV_OK && request->descriptors.size && !request->type.size)
-        status = msi_error(error, MSGSRV_INVALID_ARGUMENT, "descriptors come with a type");
-    if (status == MSGSRV_OK && request->retain.has && request->retain.value > RETAIN_MAX)
-        status = msi_error(error, MSGSRV_INVALID_ARGUMENT, "retain is %u, expected 0 to %u", request->retain.value,
-                           RETAIN_MAX);
-    return status;
-}
-
 /* The type that a topic is bound to. */
 static void put_type(const msi_topic_info *info, void *ctx)
 {
@@ -66,10 +52,8 @@ msgsrv_status msi_serve_declare_topic(const void *none, msgsrv_call *call, const
     msgsrv_status status = msi_bus_request(call, &declare_message, request, &parsed);
     if (status)
         return status;
-    status = check_declaration(&parsed, &error);
-    if (status == MSGSRV_OK)
-        status = msi_core_declare_topic(service->core, parsed.topic, parsed.type, parsed.descriptors,
-                                        parsed.retain.has ? (int64_t)parsed.retain.value : -1, &receipt, &error);
+    status = msi_core_declare_topic(service->core, parsed.topic, parsed.type, parsed.descriptors,
+                                    parsed.retain.has ? (int64_t)parsed.retain.value : -1, &receipt, &error);
     if (status)
         return msi_bus_failed(call, status, &error);
     msi_writer answer = {0};
