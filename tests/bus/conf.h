@@ -9,7 +9,7 @@
 #include "world.h"
 
 typedef struct conf_test {
-    const TTest *test; /* NULL: the end */
+    const TTest *const *test; /* NULL: the end */
     const char *needs; /* capabilities, and perhaps "remote"; separated by blanks; NULL: none */
 } conf_test;
 

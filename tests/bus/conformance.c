@@ -64,7 +64,7 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         for (const conf_test *test = all[i]; test->test != NULL; test++)
             if (can(test->needs))
-                tcase_add_test(cases, test->test);
+                tcase_add_test(cases, *test->test);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
