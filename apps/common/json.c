@@ -108,6 +108,12 @@ void app_json_string(struct app_json *json, const char *key, const char *value)
     write_string(json->out, value ? value : "");
 }
 
+void app_json_raw(struct app_json *json, const char *key, const char *text, size_t size)
+{
+    write_key(json, key);
+    fwrite(text, 1, size, json->out);
+}
+
 void app_json_int(struct app_json *json, const char *key, int64_t value)
 {
     write_key(json, key);

@@ -27,6 +27,8 @@ void app_json_close_array(struct app_json *json);
 
 /* A string, escaped; what is not UTF-8 becomes U+FFFD. NULL is the empty string. */
 void app_json_string(struct app_json *json, const char *key, const char *value);
+/* A value that is JSON already, on one line. */
+void app_json_raw(struct app_json *json, const char *key, const char *text, size_t size);
 void app_json_int(struct app_json *json, const char *key, int64_t value);
 void app_json_bool(struct app_json *json, const char *key, bool value);
 void app_json_uint(struct app_json *json, const char *key, uint64_t value);

@@ -15,8 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "histogram.h"
-#include "json.h"
+#include "bench_latency.h"
 #include "messages.msgsrv.h"
 #include "program.h"
 
@@ -226,12 +225,6 @@ static void release(struct bench *bench)
     free(bench->text);
 }
 
-static const struct {
-    const char *name;
-    double fraction;
-} PERCENTILES[] = {{"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}, {"p99.9", 0.999}, {"max", 1}};
-#define PERCENTILE_COUNT (sizeof PERCENTILES / sizeof *PERCENTILES)
-
 static void print_json(const struct bench *bench, double seconds)
 {
     const struct options *options = bench->options;
@@ -253,11 +246,7 @@ static void print_json(const struct bench *bench, double seconds)
     }
     app_json_close(&json);
     app_json_uint(&json, "wrong", bench->wrong);
-    app_json_open(&json, "latency_us");
-    for (size_t i = 0; i < PERCENTILE_COUNT; i++)
-        app_json_fixed(&json, PERCENTILES[i].name,
-                       (double)histogram_percentile(&bench->latency, PERCENTILES[i].fraction) / 1e3, 3);
-    app_json_close(&json);
+    bench_latency_json(&json, &bench->latency);
     app_json_close(&json);
 }
 
@@ -269,11 +258,7 @@ static void print_text(const struct bench *bench, double seconds)
     printf("calls        %" PRIu64 " in %.3f s: %.0f/s\n", bench->latency.count, seconds,
            (double)bench->latency.count / seconds);
     printf("failed       %" PRIu64 ", wrong %" PRIu64 "\n", bench->failures, bench->wrong);
-    printf("latency     ");
-    for (size_t i = 0; i < PERCENTILE_COUNT; i++)
-        printf("%s%s %.3f ms", i ? ", " : " ", PERCENTILES[i].name,
-               (double)histogram_percentile(&bench->latency, PERCENTILES[i].fraction) / 1e6);
-    putchar('\n');
+    bench_latency_print(&bench->latency);
 }
 
 static void print_results(const struct bench *bench)

@@ -21,5 +21,15 @@ int command_add(const struct options *options);
 int command_echo(const struct options *options);
 int command_ping(const struct options *options);
 int command_bench(const struct options *options);
+int command_bench_pubsub(const struct options *options);
+int command_pub(const struct options *options);
+int command_sub(const struct options *options);
+int command_topics(const struct options *options);
+int command_rates(const struct options *options);
+int command_queues(const struct options *options);
+int command_queue(const struct options *options);
+int command_consume(const struct options *options);
+int command_top(const struct options *options);
+int command_doctor(const struct options *options);
 
 #endif

@@ -26,7 +26,27 @@ static int run(const struct options *options)
     case COMMAND_PING:
         return command_ping(options);
     case COMMAND_BENCH:
-        return command_bench(options);
+        return options->bench_pubsub ? command_bench_pubsub(options) : command_bench(options);
+    case COMMAND_PUB:
+        return command_pub(options);
+    case COMMAND_SUB:
+        return command_sub(options);
+    case COMMAND_TOPICS:
+        return command_topics(options);
+    case COMMAND_HZ:
+    case COMMAND_BW:
+        return command_rates(options);
+    case COMMAND_QUEUES:
+        return command_queues(options);
+    case COMMAND_QUEUE:
+    case COMMAND_DLQ:
+        return command_queue(options);
+    case COMMAND_CONSUME:
+        return command_consume(options);
+    case COMMAND_TOP:
+        return command_top(options);
+    case COMMAND_DOCTOR:
+        return command_doctor(options);
     }
     return APP_EXIT_USAGE;
 }

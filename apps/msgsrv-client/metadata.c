@@ -8,11 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base64.h"
 #include "program.h"
 
 #define SUFFIX "-bin"
-
-static const char ALPHABET[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 static bool is_binary(const char *key)
 {
@@ -29,10 +28,10 @@ static bool decode(char *text, size_t *size)
     while (length > 0 && length % 4 != 1 && text[length - 1] == '=')
         length--;
     for (size_t i = 0; i < length; i++) {
-        const char *letter = strchr(ALPHABET, text[i]);
+        const char *letter = strchr(BASE64_ALPHABET, text[i]);
         if (!letter)
             return false;
-        held = (held << 6 | (unsigned)(letter - ALPHABET)) & 0xffff;
+        held = (held << 6 | (unsigned)(letter - BASE64_ALPHABET)) & 0xffff;
         bits += 6;
         if (bits >= 8) {
             bits -= 8;
@@ -45,8 +44,8 @@ static bool decode(char *text, size_t *size)
 static char *copy_all(const struct options *options)
 {
     size_t size = 1;
-    for (size_t i = 0; i < options->metadata_count; i++)
-        size += strlen(options->metadata[i]) + 1;
+    for (size_t i = 0; i < options->metadata.count; i++)
+        size += strlen(options->metadata.texts[i]) + 1;
     return malloc(size);
 }
 
@@ -55,17 +54,18 @@ int metadata_read(const struct options *options, struct metadata *metadata)
     char *p = copy_all(options);
     *metadata = (struct metadata){.texts = p};
     if (!p) {
-        app_line("call: RESOURCE_EXHAUSTED: no memory");
+        app_line("%s: RESOURCE_EXHAUSTED: no memory", options->command == COMMAND_PUB ? "pub" : "call");
         return MSGSRV_RESOURCE_EXHAUSTED;
     }
-    for (size_t i = 0; i < options->metadata_count; i++) {
-        size_t length = strlen(options->metadata[i]);
-        memcpy(p, options->metadata[i], length + 1);
+    for (size_t i = 0; i < options->metadata.count; i++) {
+        size_t length = strlen(options->metadata.texts[i]);
+        memcpy(p, options->metadata.texts[i], length + 1);
         char *value = strchr(p, '=');
         *value++ = '\0';
         msgsrv_metadata entry = {.key = p, .value = value, .size = strlen(value)};
         if (is_binary(p) && !decode(value, &entry.size))
-            return app_usage("--metadata: the value of '%s' is not base64", p);
+            return app_usage("--%s: the value of '%s' is not base64",
+                             options->command == COMMAND_PUB ? "header" : "metadata", p);
         metadata->entries[metadata->count++] = entry;
         p += length + 1;
     }
@@ -78,19 +78,11 @@ void metadata_free(struct metadata *metadata)
     *metadata = (struct metadata){.texts = NULL};
 }
 
-static void print_base64(const unsigned char *data, size_t size)
+static void print_base64(const void *data, size_t size)
 {
-    for (size_t i = 0; i < size; i += 3) {
-        uint32_t group = (uint32_t)data[i] << 16;
-        if (i + 1 < size)
-            group |= (uint32_t)data[i + 1] << 8;
-        if (i + 2 < size)
-            group |= data[i + 2];
-        putc(ALPHABET[group >> 18], stderr);
-        putc(ALPHABET[group >> 12 & 63], stderr);
-        putc(i + 1 < size ? ALPHABET[group >> 6 & 63] : '=', stderr);
-        putc(i + 2 < size ? ALPHABET[group & 63] : '=', stderr);
-    }
+    char *text = base64_text(data, size);
+    fputs(text ? text : "?", stderr);
+    free(text);
 }
 
 void metadata_print(const char *what, const msgsrv_metadata_set *set)

@@ -11,7 +11,7 @@
 
 /* Zeroed, it is empty. */
 struct metadata {
-    msgsrv_metadata entries[OPTIONS_METADATA_MAX];
+    msgsrv_metadata entries[OPTIONS_LIST_MAX];
     size_t count;
     char *texts; /* what the entries point to */
 };

@@ -5,12 +5,13 @@
 #ifndef MSGSRV_CLIENT_STATS_TABLE_H
 #define MSGSRV_CLIENT_STATS_TABLE_H
 
+#include "screen.h"
 #include "stats_sample.h"
 
 /* One that is drawn. */
 struct stats_table {
     const char *server;
-    unsigned lines; /* of the last drawing, above the cursor */
+    struct screen screen;
 };
 
 /* Hides the cursor. */

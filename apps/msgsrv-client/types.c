@@ -67,19 +67,26 @@ static char *file_name(struct fields file)
     return NULL;
 }
 
-/* Takes a file in. */
-static msgsrv_status take_file(void *ctx, const struct field *item, msgsrv_error *error)
+msgsrv_status types_add(struct types *types, struct fields file, msgsrv_error *error)
 {
-    struct types *types = ctx;
-    char *name = file_name(item->bytes);
+    char *name = file_name(file);
     msgsrv_status status = MSGSRV_OK;
     if (!name || !msgsrv_schema_has_file(types->schema, name)) {
-        status = msgsrv_schema_add(types->schema, item->bytes.data, item->bytes.size, error);
-        if (status == MSGSRV_OK && !names_add_file(&types->names, item->bytes))
+        status = msgsrv_schema_add(types->schema, file.data, file.size, error);
+        if (status == MSGSRV_OK && !names_add_file(&types->names, file))
             status = no_memory(error);
     }
     free(name);
     return status;
+}
+
+/* Asks. A server without reflection knows nothing, where that is allowed. */
+static msgsrv_status ask(struct types *types, enum reflection_question question, const char *name,
+                         reflection_take_fn take, void *ctx, msgsrv_error *error)
+{
+    msgsrv_status status = reflection_ask(&types->reflection, question, name, take, ctx, error);
+    bool none = status == MSGSRV_UNIMPLEMENTED && !types->reflection.answered;
+    return none && types->optional ? MSGSRV_OK : status;
 }
 
 /* The files that one answer brought, for their imports. */
@@ -92,7 +99,7 @@ static msgsrv_status take_arrived(void *ctx, const struct field *item, msgsrv_er
 {
     struct arrived *arrived = ctx;
     char *name = file_name(item->bytes);
-    msgsrv_status status = take_file(arrived->types, item, error);
+    msgsrv_status status = types_add(arrived->types, item->bytes, error);
     if (status == MSGSRV_OK && name && !names_add(&arrived->files, MSGSRV_SYMBOL_NONE, name))
         status = no_memory(error);
     free(name);
@@ -104,7 +111,7 @@ static msgsrv_status take_arrived(void *ctx, const struct field *item, msgsrv_er
 static msgsrv_status load(struct types *types, enum reflection_question question, const char *name, msgsrv_error *error)
 {
     struct arrived arrived = {.types = types};
-    msgsrv_status status = reflection_ask(&types->reflection, question, name, take_arrived, &arrived, error);
+    msgsrv_status status = ask(types, question, name, take_arrived, &arrived, error);
     for (size_t i = 0; status == MSGSRV_OK && i < arrived.files.count; i++) {
         const char *import = NULL;
         for (size_t j = 0; status == MSGSRV_OK; j++) {
@@ -113,7 +120,7 @@ static msgsrv_status load(struct types *types, enum reflection_question question
                 break;
             if (msgsrv_schema_has_file(types->schema, import))
                 continue;
-            status = reflection_ask(&types->reflection, REFLECTION_FILE, import, take_arrived, &arrived, error);
+            status = ask(types, REFLECTION_FILE, import, take_arrived, &arrived, error);
             if (status == MSGSRV_NOT_FOUND && error->from_peer)
                 status = MSGSRV_OK;
         }
@@ -135,7 +142,7 @@ static msgsrv_status list_services(struct types *types, msgsrv_error *error)
 {
     if (types->services.count > 0)
         return MSGSRV_OK;
-    msgsrv_status status = reflection_ask(&types->reflection, REFLECTION_SERVICES, "", take_service, types, error);
+    msgsrv_status status = ask(types, REFLECTION_SERVICES, "", take_service, types, error);
     names_sort(&types->services);
     return status;
 }
@@ -179,6 +186,14 @@ static msgsrv_status load_named(struct types *types, const char *word, msgsrv_er
     msgsrv_status status = load(types, REFLECTION_SYMBOL, name, error);
     free(name);
     return status == MSGSRV_NOT_FOUND && error->from_peer ? MSGSRV_OK : status;
+}
+
+bool types_know(struct types *types, const char *name)
+{
+    msgsrv_error error;
+    if (msgsrv_schema_find(types->schema, name) == MSGSRV_SYMBOL_NONE)
+        (void)load_named(types, name, &error);
+    return msgsrv_schema_find(types->schema, name) == MSGSRV_SYMBOL_MESSAGE;
 }
 
 static int not_found(const struct types *types, const struct names *names, unsigned kinds, const char *what,

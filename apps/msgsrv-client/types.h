@@ -13,6 +13,7 @@
 struct types {
     const char *command; /* that errors begin with */
     const char *server;
+    bool optional; /* a server without reflection is one that declares nothing */
     msgsrv_client *client;
     struct reflection reflection;
     msgsrv_schema *schema;
@@ -38,6 +39,12 @@ int types_load(struct types *types);
  * uses. `what` they are called in an error, such as "method".
  */
 int types_find(struct types *types, unsigned kinds, const char *what, const char *word, const struct name **found);
+
+/* Takes a FileDescriptorProto in, unless one of its name is there. Reports nothing. */
+msgsrv_status types_add(struct types *types, struct fields file, msgsrv_error *error);
+
+/* Whether the schema knows a message by its whole name, if need be after asking for it. Reports nothing. */
+bool types_know(struct types *types, const char *name);
 
 /* Reports that the server knows no such service, with the nearest one. Returns the exit status. */
 int types_no_service(struct types *types, const char *word);

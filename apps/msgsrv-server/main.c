@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * msgsrv-server: serves the demonstration service until a signal ends it. All but the log and the statistics
+ * msgsrv-server: serves the demonstration service and an event bus until a signal ends it. All but the log and the statistics
  * on demand happens in the main thread, which the library borrows as its first loop.
  */
 #include <errno.h>
@@ -63,6 +63,24 @@ static msgsrv_status add_access_log(msgsrv_server *server, msgsrv_error *error)
     return status ? status : msgsrv_server_intercept(server, &access_log, error);
 }
 
+/* Lives as long as the server. */
+static msgsrv_bus *bus;
+
+/* The bus is the server's; its handle is for its counters. */
+static int add_bus(msgsrv_server *server, struct settings *settings)
+{
+    msgsrv_error error = {0};
+    settings->bus.log = on_log;
+    settings->bus.log_level = settings->server.log_level;
+    msgsrv_status status = msgsrv_bus_open("mem:", &settings->bus, &bus, &error);
+    if (status == MSGSRV_OK)
+        status = msgsrv_bus_serve(bus, server, &error);
+    if (status == MSGSRV_OK)
+        return APP_GO_ON;
+    int code = app_fail("start", &error, "");
+    return status == MSGSRV_INVALID_ARGUMENT ? APP_EXIT_USAGE : code;
+}
+
 /* Makes the server and its listeners. Returns APP_GO_ON, or the exit status of a failure, reported. */
 static int prepare(struct settings *settings, msgsrv_server **server)
 {
@@ -76,6 +94,9 @@ static int prepare(struct settings *settings, msgsrv_server **server)
         return app_fail("start", &error, "");
     if (settings->access_log && add_access_log(*server, &error) != MSGSRV_OK)
         return app_fail("start", &error, "");
+    int added = settings->no_bus ? APP_GO_ON : add_bus(*server, settings);
+    if (added != APP_GO_ON)
+        return added;
     for (size_t i = 0; i < settings->listen_count; i++) {
         if (msgsrv_server_listen(*server, settings->listen[i], &error) != MSGSRV_OK) {
             int status = app_fail("listen", &error, settings->listen[i]);
@@ -98,7 +119,7 @@ static bool announce(const msgsrv_server *server)
 static int serve(msgsrv_server *server, const struct settings *settings)
 {
     msgsrv_error error = {0};
-    int watching = settings->stats ? stats_watch(server, settings->json) : 0;
+    int watching = settings->stats ? stats_watch(server, bus, settings->json) : 0;
     if (watching != 0) {
         app_line("start: the thread of the statistics: %s", strerror(watching));
         return MSGSRV_RESOURCE_EXHAUSTED;
@@ -112,7 +133,7 @@ static int serve(msgsrv_server *server, const struct settings *settings)
     handle_signals(SIG_IGN);
     if (settings->stats) {
         stats_unwatch();
-        stats_print(server, settings->json);
+        stats_print(server, bus, settings->json);
     }
     return status;
 }
@@ -128,6 +149,7 @@ int main(int argc, char **argv)
     if (status == APP_GO_ON)
         status = serve(server, &settings);
     msgsrv_server_free(server);
+    msgsrv_bus_free(bus);
     msgsrv_access_log_free(&access_log);
     return app_finish(status);
 }

@@ -19,6 +19,9 @@
 /* In options 0 means the default, so that it cannot be asked for. */
 #define LIMIT(name, kind, none, field, help) name, kind, none, 1, MOST, offsetof(struct settings, server.field), help
 
+/* The bus's bounds have the names of its options, with "bus-" in front. */
+#define BUS(name, kind, none, field, help) name, kind, none, 1, MOST, offsetof(struct settings, field), help
+
 static const struct app_number NUMBERS[] = {
     {LIMIT("threads", APP_COUNT, false, threads, "loops, each in a thread; 1 to 256 [1]")},
     {LIMIT("worker-threads", APP_COUNT, false, worker_threads, "threads of blocking handlers; 1 to 256 [4]")},
@@ -46,6 +49,15 @@ static const struct app_number NUMBERS[] = {
     {LIMIT("max-unread", APP_SIZE, false, max_unread, "unhandled messages of a connection's streams [16MiB]")},
     {LIMIT("backlog", APP_COUNT, false, backlog, "connections not yet accepted; 1 to 65535 [1024]")},
     {LIMIT("socket-mode", APP_MODE, false, socket_mode, "permissions of a Unix socket; 1 to 0777 [0600]")},
+    {BUS("bus-max-topics", APP_COUNT, false, bus.max_topics, "topics of the bus [100000]")},
+    {BUS("bus-max-subscriptions", APP_COUNT, false, bus.max_subscriptions, "subscriptions and consumers [100000]")},
+    {BUS("bus-max-queues", APP_COUNT, false, bus.max_queues, "queues, without dead-letter queues [1000]")},
+    {BUS("bus-max-types", APP_COUNT, false, bus.max_types, "message types with a descriptor [10000]")},
+    {BUS("bus-max-requests", APP_COUNT, false, bus.max_requests, "requests without an answer [10000]")},
+    {BUS("bus-max-match-nodes", APP_COUNT, false, bus.max_match_nodes, "pattern nodes of one publish; from 64 [4096]")},
+    {BUS("bus-max-retained-bytes", APP_SIZE, false, bus_max_retained, "retained events of all topics [256MiB]")},
+    {BUS("bus-topic-idle", APP_TIME_MS, false, bus.topic_idle_ms, "before an unused topic is forgotten [60s]")},
+    {BUS("bus-max-event", APP_SIZE, false, bus.max_event, "one payload; 1 to 63MiB [4MiB less 64KiB]")},
     {"grace", APP_TIME_MS, true, 0, MOST, offsetof(struct settings, grace_ms), "for open calls when draining [10s]"},
 };
 #define NUMBER_COUNT (sizeof NUMBERS / sizeof *NUMBERS)
@@ -58,6 +70,7 @@ enum {
     NO_INFO,
     NO_HEALTH,
     NO_REFLECTION,
+    NO_BUS,
     STATS,
     JSON,
     HELP,
@@ -73,6 +86,7 @@ static const struct option OTHERS[] = {
     {"no-info", no_argument, NULL, NO_INFO},
     {"no-health", no_argument, NULL, NO_HEALTH},
     {"no-reflection", no_argument, NULL, NO_REFLECTION},
+    {"no-bus", no_argument, NULL, NO_BUS},
     {"stats", no_argument, NULL, STATS},
     {"json", no_argument, NULL, JSON},
     {"help", no_argument, NULL, HELP},
@@ -83,13 +97,13 @@ static const struct option OTHERS[] = {
 static int print_help(void)
 {
     fputs("Usage: msgsrv-server [OPTION]...\n"
-          "Serves messages.Demo (Echo, Add) to calls and to plain messages.\n\n"
+          "Serves messages.Demo (Echo, Add) to calls and to plain messages, and an event bus.\n\n"
           "  --listen URL        " APP_URL_FORMS ";\n"
           "                      may be repeated; port 0 is a free one [" DEFAULT_LISTEN "]\n"
           "  --insecure          listen beyond loopback too: there is no TLS and no authentication\n"
           "  --log-level LEVEL   error, warning, info or debug, to standard error [warning]\n"
           "  --access-log        one line for each call that ended, to standard error\n"
-          "  --no-info, --no-health, --no-reflection\n"
+          "  --no-info, --no-health, --no-reflection, --no-bus\n"
           "                      without the built-in service of that name\n"
           "  --stats             print the statistics to standard error at the end, and on SIGUSR1\n"
           "  --json              print them as JSON\n"
@@ -181,6 +195,9 @@ static int apply(int option, struct settings *settings, bool *insecure)
     case NO_REFLECTION:
         settings->server.no_reflection = true;
         break;
+    case NO_BUS:
+        settings->no_bus = true;
+        break;
     case STATS:
         settings->stats = true;
         break;
@@ -204,7 +221,9 @@ int settings_read(int argc, char **argv, struct settings *settings)
     bool insecure = false;
     int status = APP_GO_ON;
     int option;
-    *settings = (struct settings){.server = {.size = sizeof settings->server}, .grace_ms = DEFAULT_GRACE_MS};
+    *settings = (struct settings){.server = {.size = sizeof settings->server},
+                                  .bus = {.size = sizeof settings->bus},
+                                  .grace_ms = DEFAULT_GRACE_MS};
     list_options(options);
     opterr = 0;
     while (status == APP_GO_ON && (option = getopt_long(argc, argv, ":", options, NULL)) != -1)
@@ -214,6 +233,7 @@ int settings_read(int argc, char **argv, struct settings *settings)
         return status;
     if (optind < argc)
         return app_usage("unexpected argument '%s' (see --help)", argv[optind]);
+    settings->bus.max_retained_bytes = settings->bus_max_retained;
     if (settings->listen_count == 0)
         settings->listen[settings->listen_count++] = DEFAULT_LISTEN;
     return check_listen(settings, insecure) ? APP_GO_ON : APP_EXIT_USAGE;

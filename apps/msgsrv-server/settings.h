@@ -5,12 +5,16 @@
 #ifndef MSGSRV_SERVER_SETTINGS_H
 #define MSGSRV_SERVER_SETTINGS_H
 
+#include <msgsrv/bus.h>
 #include <msgsrv/msgsrv.h>
 
 #define SETTINGS_LISTEN_MAX 64
 
 struct settings {
-    msgsrv_server_options server;            /* every number of it; without its log callback */
+    msgsrv_server_options server; /* every number of it; without its log callback */
+    msgsrv_bus_options bus;       /* its bounds; without its log callback */
+    uint32_t bus_max_retained;    /* bus.max_retained_bytes, which has more bits */
+    bool no_bus;
     const char *listen[SETTINGS_LISTEN_MAX]; /* the program's arguments, or the default */
     size_t listen_count;
     uint32_t grace_ms;

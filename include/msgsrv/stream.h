@@ -100,6 +100,12 @@ MSGSRV_API msgsrv_call *msgsrv_stream_call(const msgsrv_stream *stream);
 MSGSRV_API bool msgsrv_stream_can_send(const msgsrv_stream *stream);
 
 /**
+ * The same, with a promise: when a message would not be taken, *writable* follows once, as after a refused send. For those who make
+ * their message only when it can go.
+ */
+MSGSRV_API bool msgsrv_stream_ask_to_send(msgsrv_stream *stream);
+
+/**
  * Hands no more messages over until msgsrv_stream_resume(). What still comes waits in the library, within the credit that the peer has, and
  * then the peer has to wait. An end that comes behind waiting messages is told after them.
  */

@@ -7,13 +7,9 @@
 #define MSI_BUS_BUS_H
 
 #include "bus/core.h"
+#include "bus/names.h"
 
 #define MSI_PUBLICATION_ID_MAX 128u
-
-static inline msi_view msi_view_of(const char *text)
-{
-    return (msi_view){(const uint8_t *)text, strlen(text)};
-}
 
 /*
  * What a kind of handle does. All arguments are sound; options are never NULL, and complete: no 0 stands for a default, and `last` is

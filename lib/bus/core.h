@@ -49,6 +49,7 @@ typedef struct msi_publisher msi_publisher;
 msi_publisher *msi_publisher_new(msi_core *core, const char *name,
                                  const char *peer); /* both copied; NULL without memory */
 void msi_publisher_free(msi_publisher *publisher);
+const char *msi_publisher_name(const msi_publisher *publisher);
 
 /* A publication. All borrowed. */
 typedef struct msi_publication {
@@ -154,6 +155,10 @@ typedef void (*msi_answer_fn)(void *ctx, msgsrv_status status, const char *text,
 /* Sends a request to one responder. OK: `answer` follows, perhaps before this returns; `*request` names it. Else UNAVAILABLE and so on, and nothing follows. */
 msgsrv_status msi_core_request(msi_publisher *publisher, const msi_publication *publication, msi_answer_fn answer,
                                void *ctx, uint64_t *request, msgsrv_error *error);
+
+/* The same with the lock: `answer` comes after it was given back. */
+msgsrv_status msi_core_request_locked(msi_publisher *publisher, const msi_publication *publication,
+                                      msi_answer_fn answer, void *ctx, uint64_t *request, msgsrv_error *error);
 
 /* Nobody waits any more: `answer` is not called, or has been. Returns whether it was not. */
 bool msi_core_request_cancel(msi_core *core, uint64_t request);

@@ -150,6 +150,11 @@ static uint64_t retained_bytes(const msi_engine *engine)
 
 /* ---- logs ---- */
 
+static msi_view view_of(const char *text)
+{
+    return (msi_view){(const uint8_t *)text, strlen(text)};
+}
+
 static msi_engine_log *new_log(msi_engine *engine, const char *topic)
 {
     size_t size = strlen(topic);
@@ -157,7 +162,7 @@ static msi_engine_log *new_log(msi_engine *engine, const char *topic)
     if (!log)
         return NULL;
     memcpy(log->topic, topic, size);
-    log->node.name = msi_view_of(log->topic);
+    log->node.name = view_of(log->topic);
     log->epoch = msi_random();
     if (!msi_names_add(&engine->logs, &log->node)) {
         free(log);
@@ -169,7 +174,7 @@ static msi_engine_log *new_log(msi_engine *engine, const char *topic)
 static msgsrv_status log_open(msi_engine *engine, const char *topic, msi_engine_log **log, uint64_t *epoch,
                               uint64_t *last_sequence, msgsrv_error *error)
 {
-    msi_name_node *node = msi_names_find(&engine->logs, msi_view_of(topic));
+    msi_name_node *node = msi_names_find(&engine->logs, view_of(topic));
     *log = node ? MSI_CONTAINER(node, msi_engine_log, node) : new_log(engine, topic);
     if (!*log)
         return msi_error_memory(error);
@@ -241,7 +246,8 @@ static void queue_delete(msi_engine *engine, msi_engine_queue *queue)
     free(queue);
 }
 
-static bool take(msi_engine_queue *queue, bool dead, uint64_t now, msi_queue_consumer *consumer, msi_queue_delivery *delivery)
+static bool take(msi_engine_queue *queue, bool dead, uint64_t now, msi_queue_consumer *consumer,
+                 msi_queue_delivery *delivery)
 {
     return msi_queue_take(queue->queue, dead, now, consumer, delivery);
 }

@@ -7,6 +7,7 @@
 #define MSI_BUS_NAMES_H
 
 #include <stdbool.h>
+#include <string.h>
 
 #include "wire/varint.h"
 
@@ -39,7 +40,7 @@ static inline bool msi_view_equal(msi_view a, msi_view b)
 /* A view of a text; NULL is empty. */
 static inline msi_view msi_view_of(const char *text)
 {
-    return (msi_view){(const uint8_t *)text, text ? __builtin_strlen(text) : 0};
+    return (msi_view){(const uint8_t *)text, text ? strlen(text) : 0};
 }
 
 #endif

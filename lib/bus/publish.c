@@ -57,6 +57,11 @@ void msi_publisher_free(msi_publisher *publisher)
     msi_core_unref(core);
 }
 
+const char *msi_publisher_name(const msi_publisher *publisher)
+{
+    return publisher->name;
+}
+
 use *publisher_use(msi_publisher *publisher, topic *on)
 {
     if (publisher->last && publisher->last->on == on)

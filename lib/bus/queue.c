@@ -45,6 +45,8 @@ void msi_queue_free(msi_queue *queue)
 {
     if (!queue)
         return;
+    while (queue->unsettled.first)
+        msi_message_detach(queue, queue->unsettled.first); /* its consumer may live longer */
     for (int dead = 0; dead < 2; dead++) {
         for (msi_message *message = queue->box[dead].oldest, *newer; message; message = newer) {
             newer = message->newer;

@@ -46,7 +46,10 @@ typedef struct msi_queue_put {
     uint64_t delay_ns;
 } msi_queue_put;
 
-/* Who takes. Embedded there; the queue counts in it what it has and has not settled. */
+/*
+ * Who takes, of one queue; embedded there, all zero at first. The queue counts in it what it has and has not settled. It lives until it is gone
+ * or the queue is freed.
+ */
 typedef struct msi_queue_consumer {
     uint32_t unsettled;
     struct msi_message *oldest; /* of those, linked as a ring */
@@ -68,7 +71,7 @@ typedef void (*msi_queue_lost_fn)(msi_queue *queue, const msi_event *event, cons
 /* `name` is copied. NULL without memory. A queue has its dead letters in itself; see the functions with `dead`. */
 msi_queue *msi_queue_new(const char *name, const msi_queue_settings *settings, msi_queue_ready_fn ready,
                          msi_queue_lost_fn lost, void *ctx);
-void msi_queue_free(msi_queue *queue);
+void msi_queue_free(msi_queue *queue); /* its consumers have nothing any more */
 const char *msi_queue_name(const msi_queue *queue);
 const msi_queue_settings *msi_queue_settings_of(const msi_queue *queue);
 

@@ -72,8 +72,8 @@ static msgsrv_status send(msi_publisher *publisher, const msi_publication *publi
     return status;
 }
 
-msgsrv_status msi_core_request(msi_publisher *publisher, const msi_publication *publication, msi_answer_fn answer,
-                               void *ctx, uint64_t *request, msgsrv_error *error)
+msgsrv_status msi_core_request_locked(msi_publisher *publisher, const msi_publication *publication,
+                                      msi_answer_fn answer, void *ctx, uint64_t *request, msgsrv_error *error)
 {
     core_request *made = calloc(1, sizeof *made);
     if (!made)
@@ -81,12 +81,19 @@ msgsrv_status msi_core_request(msi_publisher *publisher, const msi_publication *
     made->answer = answer;
     made->ctx = ctx;
     made->node.id = core_random(); /* not to be guessed by others who might answer */
-    msi_core_lock(publisher->core);
     *request = made->node.id;
     msgsrv_status status = send(publisher, publication, made, error);
-    msi_core_unlock(publisher->core);
     if (status != MSGSRV_OK)
         free(made);
+    return status;
+}
+
+msgsrv_status msi_core_request(msi_publisher *publisher, const msi_publication *publication, msi_answer_fn answer,
+                               void *ctx, uint64_t *request, msgsrv_error *error)
+{
+    msi_core_lock(publisher->core);
+    msgsrv_status status = msi_core_request_locked(publisher, publication, answer, ctx, request, error);
+    msi_core_unlock(publisher->core);
     return status;
 }
 

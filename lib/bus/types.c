@@ -15,7 +15,7 @@
 
 #define SET_MAX ((size_t)4 * MSI_MIB)
 #define SETS_MAX ((size_t)64 * MSI_MIB)
-#define SET_FILES_MAX 512u /* each is merged into all names before it */
+#define SET_FILES_MAX 256u /* each is merged into the names before it: with more, reading 4 MiB could take a second */
 #define NAME_MAX_SIZE 511u
 
 /* A set that one type or several have. */

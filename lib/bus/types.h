@@ -21,7 +21,7 @@ void msi_types_free(msi_types *types);
 /*
  * Learns a type. `set` is a serialized google.protobuf.FileDescriptorSet from a peer: the file of the type and what it imports.
  * OK: it is new, the same, or compatible with what is known. FAILED_PRECONDITION: it is not; the text names the field, its number, and both kinds.
- * INVALID_ARGUMENT: not such a set, or the type is not in it, or something that it is made of. RESOURCE_EXHAUSTED: over max_types, 512 files or 4 MiB
+ * INVALID_ARGUMENT: not such a set, or the type is not in it, or something that it is made of. RESOURCE_EXHAUSTED: over max_types, 256 files or 4 MiB
  * a set, 64 MiB in all (a set that several types have counts once), or without memory. Nothing changes on failure.
  *
  * Compatible: each field number that both have, at any depth, has the same wire type with the same meaning (int32 and bool; not int32 and sint32,

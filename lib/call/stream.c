@@ -176,14 +176,19 @@ static msi_stream_waits obstacle(msgsrv_stream *stream)
     return stream->outlet ? MSI_WAITS_OUTPUT : MSI_WAITS_CONNECTION; /* making room may close the connection */
 }
 
-/* Refuses a send. A stream that waits already stays where it is. */
-static msgsrv_status refuse(msgsrv_stream *stream, msi_stream_waits why, msgsrv_error *error)
+/* WRITABLE is to come. A stream that waits already stays where it is. */
+static void wait_for_room(msgsrv_stream *stream, msi_stream_waits why)
 {
-    msi_count(&stream->loop->counters.sends_refused, 1);
     if (stream->waits == MSI_WAITS_NOT && why == MSI_WAITS_OUTPUT && !stream->over)
         msi_outlet_wait(stream->outlet, stream);
     else if (stream->waits == MSI_WAITS_NOT)
         stream->waits = why;
+}
+
+static msgsrv_status refuse(msgsrv_stream *stream, msi_stream_waits why, msgsrv_error *error)
+{
+    msi_count(&stream->loop->counters.sends_refused, 1);
+    wait_for_room(stream, why);
     static const char *const reasons[] = {
         [MSI_WAITS_NOT] = "",
         [MSI_WAITS_CONNECTION] = "not connected yet",
@@ -191,6 +196,19 @@ static msgsrv_status refuse(msgsrv_stream *stream, msi_stream_waits why, msgsrv_
         [MSI_WAITS_OUTPUT] = "too much output waits already",
     };
     return msi_error(error, MSGSRV_AGAIN, "%s", reasons[why]);
+}
+
+bool msi_stream_ask(msgsrv_stream *stream)
+{
+    if (!stream->send.type || stream->over || stream->finished || stream->sync)
+        return false;
+    /* One that was refused is told when it may go on, and has to wait for that. */
+    msi_stream_waits why = stream->waits == MSI_WAITS_NOT ? obstacle(stream) : stream->waits;
+    if (stream->over)
+        return false;
+    if (why != MSI_WAITS_NOT)
+        wait_for_room(stream, why);
+    return why == MSI_WAITS_NOT;
 }
 
 msgsrv_status msi_stream_send(msgsrv_stream *stream, const void *message, msgsrv_error *error)

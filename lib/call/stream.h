@@ -210,7 +210,8 @@ void msi_stream_go_on(msgsrv_stream *stream);
 bool msi_stream_enter(msgsrv_stream *stream, msi_stream_bracket *bracket);
 void msi_stream_leave(msgsrv_stream *stream, msi_stream_bracket *bracket);
 
-/* msgsrv_stream_send() inside a bracket. */
+/* msgsrv_stream_ask_to_send() and msgsrv_stream_send() inside a bracket. */
+bool msi_stream_ask(msgsrv_stream *stream);
 msgsrv_status msi_stream_send(msgsrv_stream *stream, const void *message, msgsrv_error *error);
 
 #endif

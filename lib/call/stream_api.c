@@ -128,6 +128,16 @@ bool msgsrv_stream_can_send(const msgsrv_stream *stream)
            msi_outlet_has_room(stream->outlet, stream);
 }
 
+bool msgsrv_stream_ask_to_send(msgsrv_stream *stream)
+{
+    msi_stream_bracket bracket;
+    if (!stream || !msi_stream_enter(stream, &bracket))
+        return false;
+    bool can = msi_stream_ask(stream);
+    msi_stream_leave(stream, &bracket);
+    return can;
+}
+
 void msgsrv_stream_pause(msgsrv_stream *stream)
 {
     msi_stream_bracket bracket;

@@ -90,6 +90,21 @@ void *msi_server_services(const msgsrv_server *server)
     return server->started_at ? server->services : NULL;
 }
 
+void msi_server_keep(msgsrv_server *server, msi_server_kept *kept)
+{
+    kept->next = server->kept;
+    server->kept = kept;
+}
+
+static void free_kept(msi_server_kept *kept)
+{
+    while (kept) {
+        msi_server_kept *next = kept->next;
+        kept->free(kept);
+        kept = next;
+    }
+}
+
 bool msgsrv_server_draining(const msgsrv_server *server)
 {
     return atomic_load(&server->draining);
@@ -411,6 +426,7 @@ void msi_server_destroy(msgsrv_server *server)
         msi_call_host_release(&server->loops[i].host);
     }
     msi_services_free(server->services);
+    free_kept(server->kept);
     msi_methods_release(&server->methods);
     free(server->addresses);
     free(server->loops);

@@ -39,8 +39,9 @@ struct msgsrv_server {
     msi_protocol_config config;
     msi_methods methods;
     msi_interceptors interceptors;
-    void *services;              /* the built-in ones; see services/builtin.h */
-    _Atomic uint64_t started_at; /* 0: not started; any thread may look */
+    struct msi_server_kept *kept; /* see services/builtin.h */
+    void *services;               /* the built-in ones; see services/builtin.h */
+    _Atomic uint64_t started_at;  /* 0: not started; any thread may look */
     atomic_bool draining;
     msi_listener *listeners; /* the last one first */
     const char **addresses;  /* of the listeners, in their order, ended by NULL; made anew by each listen */

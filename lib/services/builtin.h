@@ -23,4 +23,14 @@ void msi_services_free(void *services);
 /* What msi_services_start() made for a server, NULL before it succeeded. Any thread, from start on. Provided by lib/rpc. */
 void *msi_server_services(const msgsrv_server *server);
 
+/*
+ * What lives as long as a server, embedded in the thing: a service that registers itself, for one. `free` is called when all streams and calls are
+ * gone. Provided by lib/rpc.
+ */
+typedef struct msi_server_kept {
+    struct msi_server_kept *next;
+    void (*free)(struct msi_server_kept *kept);
+} msi_server_kept;
+void msi_server_keep(msgsrv_server *server, msi_server_kept *kept);
+
 #endif

@@ -36,6 +36,11 @@ void msi_write_raw(msi_writer *writer, const void *data, size_t size)
     writer->size += size;
 }
 
+uint8_t *msi_write_room(msi_writer *writer, size_t size)
+{
+    return reserve(writer, size) ? writer->data + writer->size : NULL;
+}
+
 static void write_varint(msi_writer *writer, uint64_t value)
 {
     uint8_t bytes[10];

@@ -24,6 +24,9 @@ void msi_write_bytes(msi_writer *writer, uint32_t field, const void *data, size_
 void msi_write_head(msi_writer *writer, uint32_t field, size_t size);
 void msi_write_raw(msi_writer *writer, const void *data, size_t size);
 
+/* Room for so many bytes behind what there is, for the caller to write and to count in `size`. NULL without memory. */
+uint8_t *msi_write_room(msi_writer *writer, size_t size);
+
 /* A varint field. */
 void msi_write_number(msi_writer *writer, uint32_t field, uint64_t value);
 

@@ -3,8 +3,15 @@
 #ifndef TESTS_BUS_EVENTS_H
 #define TESTS_BUS_EVENTS_H
 
+#include <string.h>
+
 #include "bus/event.h"
-#include "bus/names.h"
+
+/* NULL is empty. */
+static inline msi_view test_view(const char *text)
+{
+    return (msi_view){(const uint8_t *)text, text ? strlen(text) : 0};
+}
 
 typedef struct test_events {
     msi_event_pool pool;
@@ -15,13 +22,13 @@ typedef struct test_events {
 static inline void test_events_open(test_events *events)
 {
     *events = (test_events){0};
-    events->name = msi_topic_name_new(&events->pool, msi_view_of("a.topic"), msi_view_of("a.Type"), 1);
+    events->name = msi_topic_name_new(&events->pool, test_view("a.topic"), test_view("a.Type"), 1);
 }
 
 /* The caller has a reference. */
 static inline msi_event *test_event(test_events *events, const char *payload, uint32_t size)
 {
-    const msi_event_parts parts = {.name = events->name, .time_us = 1, .payload = msi_view_of(payload)};
+    const msi_event_parts parts = {.name = events->name, .time_us = 1, .payload = test_view(payload)};
     msi_event *event = msi_event_new(&parts);
     event->sequence = ++events->sequence;
     event->size = size;

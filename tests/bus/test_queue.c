@@ -49,6 +49,8 @@ static void on_lost(msi_queue *which, const msi_event *event, const char *reason
 /* What a test does not set is as wide as can be. */
 static void open_queue(void)
 {
+    ready_calls = 0;
+    lost_text[0] = 0;
     test_events_open(&events);
     settings.max_messages = settings.max_messages ? settings.max_messages : 1000;
     settings.max_bytes = settings.max_bytes ? settings.max_bytes : UINT64_MAX;
@@ -83,7 +85,7 @@ static msgsrv_status put(const char *payload)
 
 static msgsrv_status put_id(const char *payload, const char *id, uint64_t *first)
 {
-    const msi_queue_put how = {.id = msi_view_of(id)};
+    const msi_queue_put how = {.id = test_view(id)};
     return put_how(payload, SIZE, &how, first);
 }
 
@@ -138,10 +140,10 @@ static const char *shown(bool dead)
     return text;
 }
 
-#define OPEN(...)                                    \
-    do {                                             \
+#define OPEN(...)                                     \
+    do {                                              \
         settings = (msi_queue_settings){__VA_ARGS__}; \
-        open_queue();                                \
+        open_queue();                                 \
     } while (0)
 
 /* ---- taking and settling ---- */
@@ -387,8 +389,7 @@ START_TEST(lives_end_for_ready_and_delayed_ones_but_not_with_a_consumer)
     ck_assert_int_eq(settle(own, MSGSRV_NAK, 0, "late"), MSGSRV_OK);
     ck_assert_uint_eq(info().messages, 0);
     ck_assert_uint_eq(info().expired, 4);
-    ck_assert_str_eq(shown(true),
-                     "shorter:0:expired delayed:0:expired queue's:0:expired own:1:expired:late:late ");
+    ck_assert_str_eq(shown(true), "shorter:0:expired delayed:0:expired queue's:0:expired own:1:expired:late:late ");
     close_queue();
 }
 END_TEST
@@ -667,8 +668,8 @@ END_TEST
 START_TEST(a_known_id_is_known_though_the_queue_is_full_and_a_check_alone_keeps_nothing)
 {
     OPEN(.dedup_ns = SECOND, .dedup_ids = 100, .max_messages = 1);
-    ck_assert_int_eq(msi_queue_check(queue, now, SIZE, msi_view_of("x"), NULL), MSGSRV_OK);
-    ck_assert_int_eq(msi_queue_check(queue, now, SIZE, msi_view_of("longer than x"), NULL), MSGSRV_OK);
+    ck_assert_int_eq(msi_queue_check(queue, now, SIZE, test_view("x"), NULL), MSGSRV_OK);
+    ck_assert_int_eq(msi_queue_check(queue, now, SIZE, test_view("longer than x"), NULL), MSGSRV_OK);
     ck_assert_int_eq(put_id("a", "x", NULL), MSGSRV_OK);
     ck_assert_int_eq(put_id("a", "x", NULL), MSGSRV_ALREADY_EXISTS);
     ck_assert_int_eq(put_id("a", "y", NULL), MSGSRV_RESOURCE_EXHAUSTED);
@@ -913,15 +914,14 @@ TS_MAIN("queue", messages_come_in_order_and_an_ack_is_for_ever, a_delivery_is_se
         an_extension_begins_the_wait_anew, a_nak_brings_it_again_at_once_or_after_a_delay,
         what_a_consumer_had_that_went_is_ready_again, many_consumers_go_one_by_one,
         one_is_told_once_until_a_take_finds_nothing, a_message_waits_for_its_time_and_comes_at_its_place,
-        lives_end_for_ready_and_delayed_ones_but_not_with_a_consumer,
-        a_late_ack_of_one_whose_life_is_over_is_an_ack, days_pass_in_one_step_and_time_does_not_go_back,
-        times_beyond_the_clock_are_its_end, after_so_many_deliveries_it_is_dead_however_it_came_back,
-        a_delayed_nak_of_the_last_delivery_is_the_end_as_well, a_rejected_one_is_dead_with_its_reason,
-        of_a_long_reason_the_beginning_is_kept_in_whole_characters, without_dead_letters_what_dies_is_told,
-        a_full_queue_refuses, or_it_drops_the_oldest_that_can_be_taken, an_id_is_recognised_for_its_time,
-        so_many_ids_are_kept_and_what_is_forgotten_too_early_is_counted, without_a_window_no_id_is_recognised,
+        lives_end_for_ready_and_delayed_ones_but_not_with_a_consumer, a_late_ack_of_one_whose_life_is_over_is_an_ack,
+        days_pass_in_one_step_and_time_does_not_go_back, times_beyond_the_clock_are_its_end,
+        after_so_many_deliveries_it_is_dead_however_it_came_back, a_delayed_nak_of_the_last_delivery_is_the_end_as_well,
+        a_rejected_one_is_dead_with_its_reason, of_a_long_reason_the_beginning_is_kept_in_whole_characters,
+        without_dead_letters_what_dies_is_told, a_full_queue_refuses, or_it_drops_the_oldest_that_can_be_taken,
+        an_id_is_recognised_for_its_time, so_many_ids_are_kept_and_what_is_forgotten_too_early_is_counted,
+        without_a_window_no_id_is_recognised,
         a_known_id_is_known_though_the_queue_is_full_and_a_check_alone_keeps_nothing,
         dead_letters_are_bounded_and_the_oldest_goes, dead_letters_are_consumed_without_another_death,
         one_put_back_is_as_new_but_for_its_history, what_does_not_fit_is_not_put_back,
-        a_purge_spares_what_is_with_consumers, messages_are_shown_page_by_page,
-        moments_are_shown_in_the_time_of_people)
+        a_purge_spares_what_is_with_consumers, messages_are_shown_page_by_page, moments_are_shown_in_the_time_of_people)
