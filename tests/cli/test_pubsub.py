@@ -15,7 +15,9 @@ import termios
 import unittest
 
 from buses import BusTestCase, descriptor_set
-from programs import CLIENT, ENVIRONMENT, GUARD, TestCase, client, conversation, refusing_url, run, server
+from native import native_server
+from programs import (CLIENT, ENVIRONMENT, GUARD, TestCase, client, conversation, field, refusing_url, run, server,
+                      varint)
 
 IO = 74
 USAGE = 64
@@ -466,6 +468,51 @@ class Others(TestCase):
                 with self.subTest(command=command):
                     self.check(client(program.url, *command), 12,
                                err=f"msgsrv-client: {command[0]}: UNIMPLEMENTED: the server has no bus ({program.url})\n")
+
+    HOSTILE = b"\x1b[2Ja\xc2\x9b"
+
+    def scripted(self, **methods):
+        return native_server({f"/msgsrv.bus.v1.Bus/{name}": (lambda body, answer=answer: answer)
+                              for name, answer in methods.items()})
+
+    def check_clean(self, url, *command, status=0):
+        """What a hostile bus says reaches no terminal as it is."""
+        for more in ((), ("--json",)):
+            with self.subTest(command=command, more=more):
+                result = client(url, *command, *more)
+                self.assertEqual(result.status, status, result)
+                self.assertNotIn("\x1b", result.out + result.err)
+                if not more:
+                    self.assertNotIn("\x9b", result.out + result.err)
+
+    def test_names_of_a_hostile_bus(self):
+        topic = field(1, self.HOSTILE) + field(2, self.HOSTILE) + varint(8 << 3) + varint(7)
+        topics = field(1, topic)
+        queues = field(1, field(1, self.HOSTILE) + field(2, field(1, self.HOSTILE)))
+        event = field(1, self.HOSTILE) + field(2, self.HOSTILE) + field(4, b"\xff") + field(7, self.HOSTILE)
+        peeked = field(1, varint(1 << 3) + varint(1) + field(2, event) + field(7, self.HOSTILE) + field(9, self.HOSTILE))
+        found = (field(1, varint(1 << 3) + varint(2) + field(2, self.HOSTILE))
+                 + field(3, field(1, self.HOSTILE) + field(3, self.HOSTILE)) + field(4, field(1, self.HOSTILE)))
+        with self.scripted(Topics=topics, Queues=queues, Peek=peeked, Diagnose=found, WatchTopics=topics) as url:
+            for command in (("topics",), ("queues",), ("queue", "peek", "q"), ("dlq", "list", "q")):
+                self.check_clean(url, *command)
+            self.check_clean(url, "doctor", "a", "--long", status=1)
+            self.check_clean(url, "consume", "?[2Jb??", status=5)
+            self.check_clean(url, "pub", "b", "{}", status=5)
+
+    def test_answers_without_what_belongs_there(self):
+        empty = field(1, b"")
+        with self.scripted(Topics=empty, Queues=empty, Peek=empty, Diagnose=empty) as url:
+            for command, what in ((("topics",), "topic"), (("queues",), "queue")):
+                self.check(client(url, *command), 13, err=f"msgsrv-client: {command[0]}: INTERNAL: a {what} has no name ({url})\n")
+            self.check(client(url, "queue", "peek", "q"), 0, " #0 (id 0, deliveries 0)  \n")
+            self.check(client(url, "doctor", "a"), 1, "\n")
+
+    def test_broken_answers(self):
+        with self.scripted(Topics=b"\xff", Queues=b"\xff", Peek=b"\xff", Diagnose=b"\xff") as url:
+            for command, what in ((("topics",), "topics"), (("queues",), "queues"), (("queue", "peek", "q"), "Peek"),
+                                  (("doctor", "a"), "Diagnose")):
+                self.check_match(client(url, *command), 13, "", rf"msgsrv-client: {what}: INTERNAL: .+\n")
 
 
 if __name__ == "__main__":
