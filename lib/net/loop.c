@@ -68,10 +68,12 @@ static void run_leaving(msi_loop *loop, bool quiet, bool put_off)
     loop->runs_leaving = true;
     while ((task = TAILQ_FIRST(&loop->leaving)) != NULL) {
         msi_loop_undefer(loop, task);
-        if (put_off || (quiet && !task->silent))
+        if (put_off || (quiet && !task->silent)) {
             msi_loop_defer(loop, task);
-        else
-            task->run(task);
+            continue;
+        }
+        task->run(task);
+        msi_conns_relieve(loop);
     }
     loop->runs_leaving = false;
 }
@@ -313,7 +315,8 @@ void msi_loop_release(msi_loop *loop)
         run_list(loop, posts);
     release_base(loop);
     msi_mailbox_unref(loop->mailbox);
-    msi_buf_release(&loop->out);
+    for (unsigned i = 0; i < MSI_LOOP_OUTS; i++)
+        msi_buf_release(&loop->outs[i].buf);
     msi_buf_release(&loop->scratch);
     msi_pool_release(&loop->pool);
     free(loop->recv_buf);
