@@ -8,7 +8,7 @@
 
 #include "bus/core_internal.h"
 
-uint64_t core_random(void)
+uint64_t msi_core_random(void)
 {
     uint64_t value = 0;
     while (getrandom(&value, sizeof value, 0) != (ssize_t)sizeof value && errno == EINTR)
@@ -16,7 +16,7 @@ uint64_t core_random(void)
     return value ? value : 1;
 }
 
-uint64_t core_wall_us(void)
+uint64_t msi_core_wall_us(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
@@ -30,7 +30,7 @@ void msi_core_lock(msi_core *core)
     pthread_mutex_lock(&core->lock);
 }
 
-void core_log(msi_core *core, const char *format, ...)
+void msi_core_log(msi_core *core, const char *format, ...)
 {
     if (!core->log.fn || core->log_count == LOG_LINES)
         return;
@@ -97,11 +97,11 @@ static bool set_up(msi_core *core, const msi_core_limits *limits)
     TAILQ_INIT(&core->retainers);
     TAILQ_INIT(&core->all_queues);
     STAILQ_INIT(&core->failed);
-    core->epoch = core_random();
+    core->epoch = msi_core_random();
     core->generation = 1;
-    msi_names_init(&core->topics, core_random());
-    msi_names_init(&core->groups, core_random());
-    msi_names_init(&core->queues, core_random());
+    msi_names_init(&core->topics, msi_core_random());
+    msi_names_init(&core->groups, msi_core_random());
+    msi_names_init(&core->queues, msi_core_random());
     core->types = msi_types_new(limits->max_types);
     core->matcher = msi_matcher_new(limits->max_match_nodes);
     return core->types && core->matcher;
@@ -120,8 +120,8 @@ msgsrv_status msi_core_new(const msi_engine_ops *ops, const char *where, const m
     pthread_mutex_init(&core->lock, NULL);
     msi_engine_host host = {.ctx = core,
                             .max_retained_bytes = limits->max_retained_bytes,
-                            .queue_ready = queue_on_ready,
-                            .queue_lost = queue_on_lost,
+                            .queue_ready = msi_queue_on_ready,
+                            .queue_lost = msi_queue_on_lost,
                             .appended = ignore_appended,
                             .arrived = ignore_arrived};
     msgsrv_status status =
@@ -144,8 +144,8 @@ void msi_core_unref(msi_core *core)
 {
     if (!core || atomic_fetch_sub_explicit(&core->refs, 1, memory_order_acq_rel) != 1)
         return;
-    topics_free(core);
-    queues_free(core);
+    msi_topics_free(core);
+    msi_queues_free(core);
     if (core->engine)
         core->ops->close(core->engine);
     for (msi_idnode *node; (node = msi_idmap_any(&core->requests)) != NULL;) {

@@ -276,61 +276,61 @@ struct msi_core {
 };
 
 /* A line for the log, written after unlocking; beyond LOG_LINES of one lock they are dropped. */
-void core_log(msi_core *core, const char *format, ...) MSGSRV_PRINTF(2, 3);
-uint64_t core_random(void); /* never 0 */
-uint64_t core_wall_us(void);
+void msi_core_log(msi_core *core, const char *format, ...) MSGSRV_PRINTF(2, 3);
+uint64_t msi_core_random(void); /* never 0 */
+uint64_t msi_core_wall_us(void);
 
 /* topic.c */
-topic *topic_find(msi_core *core, msi_view name);
+topic *msi_topic_find(msi_core *core, msi_view name);
 /* Finds or makes it, unbound. NULL: RESOURCE_EXHAUSTED. */
-topic *topic_get(msi_core *core, msi_view name, msgsrv_error *error);
+topic *msi_topic_get(msi_core *core, msi_view name, msgsrv_error *error);
 /* Binds it to a type; OK if it is already. FAILED_PRECONDITION names both. */
-msgsrv_status topic_bind(msi_core *core, topic *on, msi_view type, msgsrv_error *error);
-msgsrv_status topic_open_log(msi_core *core, topic *on, msgsrv_error *error);
-void topic_drop(msi_core *core, topic *on);
-bool topic_route(msi_core *core, topic *on); /* makes its routes anew, if need be; false without memory */
-void topics_sweep(msi_core *core, uint64_t now);
-void topics_free(msi_core *core);
+msgsrv_status msi_topic_bind(msi_core *core, topic *on, msi_view type, msgsrv_error *error);
+msgsrv_status msi_topic_open_log(msi_core *core, topic *on, msgsrv_error *error);
+void msi_topic_drop(msi_core *core, topic *on);
+bool msi_topic_route(msi_core *core, topic *on); /* makes its routes anew, if need be; false without memory */
+void msi_topics_sweep(msi_core *core, uint64_t now);
+void msi_topics_free(msi_core *core);
 static inline bool topic_routed(const msi_core *core, const topic *on)
 {
     return on->generation == core->generation;
 }
 
 /* publish.c */
-use *publisher_use(msi_publisher *publisher, topic *on);
-void use_free(use *u);
+use *msi_publisher_use(msi_publisher *publisher, topic *on);
+void msi_use_free(use *u);
 /* The event of a request, which has no sequence; and its topic, bound and routed. */
-msgsrv_status core_make_request(msi_publisher *publisher, const msi_publication *publication, uint64_t request,
-                                topic **on, msi_event **event, msgsrv_error *error);
+msgsrv_status msi_core_make_request(msi_publisher *publisher, const msi_publication *publication, uint64_t request,
+                                    topic **on, msi_event **event, msgsrv_error *error);
 
 /* sub.c */
-void sub_wake(msi_sub *sub);
-void sub_end(msi_sub *sub, msgsrv_status status, msi_gap *gap, const char *format, ...) MSGSRV_PRINTF(4, 5);
+void msi_sub_wake(msi_sub *sub);
+void msi_sub_end(msi_sub *sub, msgsrv_status status, msi_gap *gap, const char *format, ...) MSGSRV_PRINTF(4, 5);
 /* An event for it. */
-void sub_push(msi_sub *sub, msi_event *event, uint64_t *hint);
+void msi_sub_push(msi_sub *sub, msi_event *event, uint64_t *hint);
 
 /* late.c */
-msgsrv_status late_begin(msi_sub *sub, const msi_sub_spec *spec, msgsrv_error *error);
-bool late_pop(msi_sub *sub, msi_waiting_item *item);
-void late_free(msi_sub *sub);
+msgsrv_status msi_late_begin(msi_sub *sub, const msi_sub_spec *spec, msgsrv_error *error);
+bool msi_late_pop(msi_sub *sub, msi_waiting_item *item);
+void msi_late_free(msi_sub *sub);
 
 /* group.c */
-msgsrv_status group_join(msi_sub *sub, const msi_sub_spec *spec, msgsrv_error *error);
-void group_leave(msi_sub *sub);
-void group_push(group *to, msi_event *event, uint64_t *hint);
+msgsrv_status msi_group_join(msi_sub *sub, const msi_sub_spec *spec, msgsrv_error *error);
+void msi_group_leave(msi_sub *sub);
+void msi_group_push(group *to, msi_event *event, uint64_t *hint);
 /* The next that was dealt to a member; it keeps the reference until it is got. */
-bool group_pop(msi_sub *member, msi_waiting_item *item, uint64_t *ticket);
+bool msi_group_pop(msi_sub *member, msi_waiting_item *item, uint64_t *ticket);
 /* What was popped last with this ticket has become another item. */
-void group_exchange(msi_sub *member, uint64_t ticket, const msi_waiting_item *item);
-void group_got(msi_sub *member, uint64_t ticket);
+void msi_group_exchange(msi_sub *member, uint64_t ticket, const msi_waiting_item *item);
+void msi_group_got(msi_sub *member, uint64_t ticket);
 
 /* request.c */
-void requests_of_gone(msi_sub *responder);
+void msi_requests_of_gone(msi_sub *responder);
 
 /* queues.c */
-void queues_free(msi_core *core);
-void queue_info(core_queue *queue, msgsrv_queue_info *info);
-void queue_on_ready(void *core, void *queue);
-void queue_on_lost(void *core, void *queue, const msi_event *event, const char *reason);
+void msi_queues_free(msi_core *core);
+void msi_queue_info(core_queue *queue, msgsrv_queue_info *info);
+void msi_queue_on_ready(void *core, void *queue);
+void msi_queue_on_lost(void *core, void *queue, const msi_event *event, const char *reason);
 
 #endif

@@ -56,7 +56,7 @@ static void deal(group *of)
         *dealt_at(member, member->dealt_tail++) = item;
         TAILQ_REMOVE(&of->members, member, of_group);
         TAILQ_INSERT_TAIL(&of->members, member, of_group);
-        sub_wake(member);
+        msi_sub_wake(member);
     }
 }
 
@@ -68,21 +68,21 @@ static void end_members(group *of)
     msi_sub *member;
     TAILQ_FOREACH(member, &of->members, of_group)
     {
-        sub_end(member, MSGSRV_RESOURCE_EXHAUSTED, gap, "the group %s was too slow: %u events wait",
-                (const char *)of->node.name.data, of->waiting.events);
+        msi_sub_end(member, MSGSRV_RESOURCE_EXHAUSTED, gap, "the group %s was too slow: %u events wait",
+                    (const char *)of->node.name.data, of->waiting.events);
         gap = NULL; /* one of them is told */
     }
     msi_gap_free(gap);
 }
 
-void group_push(group *to, msi_event *event, uint64_t *hint)
+void msi_group_push(group *to, msi_event *event, uint64_t *hint)
 {
     msi_pushed pushed = msi_waiting_push(&to->waiting, event, hint);
     if (pushed != MSI_PUSHED) {
         uint64_t lost = to->waiting.lost;
         if ((lost & (lost - 1)) == 0)
-            core_log(to->core, "the group %s has lost %llu events: it is slow", (const char *)to->node.name.data,
-                     (unsigned long long)lost);
+            msi_core_log(to->core, "the group %s has lost %llu events: it is slow", (const char *)to->node.name.data,
+                         (unsigned long long)lost);
         if (pushed == MSI_PUSHED_END) {
             end_members(to);
             return;
@@ -91,7 +91,7 @@ void group_push(group *to, msi_event *event, uint64_t *hint)
     deal(to);
 }
 
-bool group_pop(msi_sub *member, msi_waiting_item *item, uint64_t *ticket)
+bool msi_group_pop(msi_sub *member, msi_waiting_item *item, uint64_t *ticket)
 {
     if (member->dealt_taken == member->dealt_tail)
         return false;
@@ -100,7 +100,7 @@ bool group_pop(msi_sub *member, msi_waiting_item *item, uint64_t *ticket)
     return true;
 }
 
-void group_exchange(msi_sub *member, uint64_t ticket, const msi_waiting_item *item)
+void msi_group_exchange(msi_sub *member, uint64_t ticket, const msi_waiting_item *item)
 {
     *dealt_at(member, ticket - 1) = *item;
 }
@@ -115,7 +115,7 @@ static void drop(const msi_waiting_item *item)
         msi_event_unref(item->what);
 }
 
-void group_got(msi_sub *member, uint64_t ticket)
+void msi_group_got(msi_sub *member, uint64_t ticket)
 {
     if (ticket - member->dealt_head > member->dealt_taken - member->dealt_head)
         return;
@@ -165,7 +165,7 @@ static msgsrv_status group_make(msi_sub *sub, const msi_sub_spec *spec, group **
     return status;
 }
 
-msgsrv_status group_join(msi_sub *sub, const msi_sub_spec *spec, msgsrv_error *error)
+msgsrv_status msi_group_join(msi_sub *sub, const msi_sub_spec *spec, msgsrv_error *error)
 {
     msi_name_node *node = msi_names_find(&sub->core->groups, spec->group);
     group *of = node ? MSI_CONTAINER(node, group, node) : NULL;
@@ -187,13 +187,12 @@ msgsrv_status group_join(msi_sub *sub, const msi_sub_spec *spec, msgsrv_error *e
     return MSGSRV_OK;
 }
 
-/* Back to the front, in their order; what was taken may have been seen. */
+/* Back to the front, in their order. */
 static void take_back(group *of, msi_sub *member)
 {
     while (member->dealt_tail != member->dealt_head) {
         msi_waiting_item *item = dealt_at(member, --member->dealt_tail);
-        if (member->dealt_tail < member->dealt_taken)
-            item->redelivered = true;
+        item->redelivered = true; /* it may have been seen, and comes behind what others have had since */
         if (!item->is_gap && !msi_waiting_prepend(&of->waiting, item)) {
             msi_waiting_lose(&of->waiting, MSGSRV_GAP_ENGINE, item->what);
             drop(item);
@@ -217,8 +216,8 @@ static void group_end(group *of)
         drop(&item);
     }
     if (lost)
-        core_log(core, "the last member of the group %s has left: %llu events are lost",
-                 (const char *)of->node.name.data, (unsigned long long)lost);
+        msi_core_log(core, "the last member of the group %s has left: %llu events are lost",
+                     (const char *)of->node.name.data, (unsigned long long)lost);
     core->lost += lost + of->waiting.lost;
     msi_waiting_release(&of->waiting);
     msi_matcher_remove(core->matcher, &of->bound.entry);
@@ -226,7 +225,7 @@ static void group_end(group *of)
     free(of);
 }
 
-void group_leave(msi_sub *member)
+void msi_group_leave(msi_sub *member)
 {
     group *of = member->group;
     TAILQ_REMOVE(&of->members, member, of_group);

@@ -49,7 +49,7 @@ static const msi_seen *seen_of(const lateness *of, const topic *on)
 static bool index_seen(lateness *of)
 {
     size_t count = of->spec->seen_count;
-    msi_names_init(&of->seen, core_random());
+    msi_names_init(&of->seen, msi_core_random());
     if (!same_bus(of) || !count)
         return true;
     of->nodes = calloc(count, sizeof *of->nodes);
@@ -178,7 +178,7 @@ static void look_at_all(lateness *of)
     msi_view pattern = of->sub->bound.pattern;
     topic *on;
     if (msi_pattern_exact(pattern)) {
-        if ((on = topic_find(core, pattern)) != NULL)
+        if ((on = msi_topic_find(core, pattern)) != NULL)
             look_at(of, on);
     } else if (same_bus(of)) {
         TAILQ_FOREACH(on, &core->all_topics, all)
@@ -199,7 +199,7 @@ static void look_at_all(lateness *of)
 
 static topic *topic_of(msi_core *core, const msi_topic_name *name)
 {
-    topic *on = topic_find(core, (msi_view){(const uint8_t *)name->topic, name->topic_size});
+    topic *on = msi_topic_find(core, (msi_view){(const uint8_t *)name->topic, name->topic_size});
     return on && on->log && on->name->epoch == name->epoch ? on : NULL;
 }
 
@@ -265,20 +265,20 @@ static void pin(msi_core *core, late *l)
     }
 }
 
-bool late_pop(msi_sub *sub, msi_waiting_item *item)
+bool msi_late_pop(msi_sub *sub, msi_waiting_item *item)
 {
     if (!msi_waiting_pop(&sub->late->pinned, item)) {
         pin(sub->core, sub->late);
         if (!msi_waiting_pop(&sub->late->pinned, item)) {
             if (sub->late->at == sub->late->count)
-                late_free(sub);
+                msi_late_free(sub);
             return false;
         }
     }
     return true;
 }
 
-void late_free(msi_sub *sub)
+void msi_late_free(msi_sub *sub)
 {
     late *l = sub->late;
     if (!l)
@@ -292,7 +292,7 @@ void late_free(msi_sub *sub)
     sub->late = NULL;
 }
 
-msgsrv_status late_begin(msi_sub *sub, const msi_sub_spec *spec, msgsrv_error *error)
+msgsrv_status msi_late_begin(msi_sub *sub, const msi_sub_spec *spec, msgsrv_error *error)
 {
     lateness of = {.sub = sub, .spec = spec};
     sub->late = calloc(1, sizeof *sub->late);
@@ -308,9 +308,9 @@ msgsrv_status late_begin(msi_sub *sub, const msi_sub_spec *spec, msgsrv_error *e
     free(of.nodes);
     if (of.missed && !of.failed) {
         sub->waiting.lost += of.missed->total;
-        core_log(sub->core, "the subscription %s of %s has missed %s%llu events while it was away",
-                 (const char *)sub->bound.pattern.data, sub->name[0] ? sub->name : "(no name)",
-                 of.missed->unknown ? "at least " : "", (unsigned long long)of.missed->total);
+        msi_core_log(sub->core, "the subscription %s of %s has missed %s%llu events while it was away",
+                     (const char *)sub->bound.pattern.data, sub->name[0] ? sub->name : "(no name)",
+                     of.missed->unknown ? "at least " : "", (unsigned long long)of.missed->total);
         of.failed = !msi_waiting_append(&sub->late->pinned, &(msi_waiting_item){.what = of.missed, .is_gap = true});
         if (!of.failed)
             of.missed = NULL;
@@ -320,6 +320,6 @@ msgsrv_status late_begin(msi_sub *sub, const msi_sub_spec *spec, msgsrv_error *e
         return msi_error_memory(error); /* the subscription is freed with it */
     pin(sub->core, sub->late);
     if (msi_waiting_empty(&sub->late->pinned) && !sub->late->count)
-        late_free(sub);
+        msi_late_free(sub);
     return MSGSRV_OK;
 }

@@ -97,7 +97,7 @@ static msgsrv_status find_core(const char *where, const msgsrv_bus_options *opti
 
 /* ---- the turn ---- */
 
-void local_schedule(local_bus *local)
+void msi_local_schedule(local_bus *local)
 {
     if (local->turning || local->scheduled)
         return;
@@ -124,16 +124,16 @@ static bool tell_next(local_bus *local)
     }
     pthread_mutex_unlock(&local->lock);
     if (done)
-        local_tell_done(local, done);
+        msi_local_tell_done(local, done);
     if (entry)
-        local_dispatch(entry);
+        msi_local_dispatch(entry);
     return done || entry;
 }
 
 static void set_timer(local_bus *local)
 {
     uint64_t now = msi_now();
-    uint64_t due = msi_earlier(local_consumers_due(local, now), local_requests_due(local, now));
+    uint64_t due = msi_earlier(msi_local_consumers_due(local, now), msi_local_requests_due(local, now));
     if (due == local->timer_due)
         return;
     local->timer_due = due;
@@ -158,7 +158,7 @@ static void turn(local_bus *local)
     pthread_mutex_lock(&local->lock);
     local->turning = false;
     if (!local->freed && (!STAILQ_EMPTY(&local->dones) || !TAILQ_EMPTY(&local->ready)))
-        local_schedule(local);
+        msi_local_schedule(local);
     pthread_mutex_unlock(&local->lock);
 }
 
@@ -266,7 +266,7 @@ static msgsrv_status poll_until(local_bus *local, uint32_t timeout_ms, msgsrv_er
     return local->told == told ? MSGSRV_AGAIN : MSGSRV_OK;
 }
 
-msgsrv_status local_poll(msgsrv_bus *bus, uint32_t timeout_ms, msgsrv_error *error)
+msgsrv_status msi_local_poll(msgsrv_bus *bus, uint32_t timeout_ms, msgsrv_error *error)
 {
     local_bus *local = local_of(bus);
     if (local->kind != LOCAL_PRIVATE || msi_loop_current == &local->loop)
@@ -288,10 +288,10 @@ msgsrv_status local_poll(msgsrv_bus *bus, uint32_t timeout_ms, msgsrv_error *err
 /* Everything ends, and is told. */
 static void end_all(local_bus *local)
 {
-    local_requests_end(local);
+    msi_local_requests_end(local);
     local_entry *entry;
     while ((entry = TAILQ_FIRST(&local->all)) != NULL)
-        local_end(entry, MSGSRV_CANCELLED, "the handle was freed", NULL);
+        msi_local_end(entry, MSGSRV_CANCELLED, "the handle was freed", NULL);
     for (;;) {
         pthread_mutex_lock(&local->lock);
         local_done *done = STAILQ_FIRST(&local->dones);
@@ -300,7 +300,7 @@ static void end_all(local_bus *local)
         pthread_mutex_unlock(&local->lock);
         if (!done)
             return;
-        local_tell_done(local, done);
+        msi_local_tell_done(local, done);
     }
 }
 
@@ -333,7 +333,7 @@ static void on_leave_freed(msi_loop *loop)
     destroy(loop->owner);
 }
 
-void local_free(msgsrv_bus *bus)
+void msi_local_free(msgsrv_bus *bus)
 {
     local_bus *local = local_of(bus);
     if (msi_loop_current == &local->loop) {

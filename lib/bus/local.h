@@ -112,32 +112,33 @@ static inline local_bus *local_of(msgsrv_bus *bus)
 }
 
 /* local.c. With the handle's lock: something is to be told, or to be looked at. */
-void local_schedule(local_bus *local);
+void msi_local_schedule(local_bus *local);
 
 /* local_entry.c */
-extern void local_dispatch(local_entry *entry);
-void local_end(local_entry *entry, msgsrv_status status, const char *text, const msi_gap *gap);
-void local_queue_entry(local_entry *entry);                   /* with the handle's lock */
-uint64_t local_consumers_due(local_bus *local, uint64_t now); /* those whose time has come are queued; when to come back */
-msgsrv_status local_subscribe(msgsrv_bus *bus, const msgsrv_message_type *type, const msgsrv_subscribe_options *options,
-                              const msgsrv_subscriber *subscriber, void *ctx, msgsrv_handle *handle,
-                              msgsrv_error *error);
-msgsrv_status local_consume(msgsrv_bus *bus, const char *queue, const msgsrv_message_type *type,
-                            const msgsrv_consume_options *options, const msgsrv_consumer *consumer, void *ctx,
-                            msgsrv_handle *handle, msgsrv_error *error);
-void local_unsubscribe(msgsrv_bus *bus, msgsrv_handle handle);
-msgsrv_status local_settle(msgsrv_bus *bus, uint64_t delivery, msgsrv_settlement settlement, uint32_t delay_ms,
-                           const char *reason, msgsrv_bus_done_fn done, void *ctx, msgsrv_error *error);
+extern void msi_local_dispatch(local_entry *entry);
+void msi_local_end(local_entry *entry, msgsrv_status status, const char *text, const msi_gap *gap);
+void msi_local_queue_entry(local_entry *entry); /* with the handle's lock */
+uint64_t msi_local_consumers_due(local_bus *local,
+                                 uint64_t now); /* those whose time has come are queued; when to come back */
+msgsrv_status msi_local_subscribe(msgsrv_bus *bus, const msgsrv_message_type *type,
+                                  const msgsrv_subscribe_options *options, const msgsrv_subscriber *subscriber,
+                                  void *ctx, msgsrv_handle *handle, msgsrv_error *error);
+msgsrv_status msi_local_consume(msgsrv_bus *bus, const char *queue, const msgsrv_message_type *type,
+                                const msgsrv_consume_options *options, const msgsrv_consumer *consumer, void *ctx,
+                                msgsrv_handle *handle, msgsrv_error *error);
+void msi_local_unsubscribe(msgsrv_bus *bus, msgsrv_handle handle);
+msgsrv_status msi_local_settle(msgsrv_bus *bus, uint64_t delivery, msgsrv_settlement settlement, uint32_t delay_ms,
+                               const char *reason, msgsrv_bus_done_fn done, void *ctx, msgsrv_error *error);
 
 /* local_ops.c */
-void local_tell_done(local_bus *local, local_done *done);
-uint64_t local_requests_due(local_bus *local, uint64_t now);
-void local_requests_end(local_bus *local);
+void msi_local_tell_done(local_bus *local, local_done *done);
+uint64_t msi_local_requests_due(local_bus *local, uint64_t now);
+void msi_local_requests_end(local_bus *local);
 /* What became of an operation: told by `done`, or returned. */
-msgsrv_status local_outcome(local_bus *local, msgsrv_status status, const msgsrv_error *why, msgsrv_bus_done_fn done,
-                            void *ctx, msgsrv_error *error);
+msgsrv_status msi_local_outcome(local_bus *local, msgsrv_status status, const msgsrv_error *why,
+                                msgsrv_bus_done_fn done, void *ctx, msgsrv_error *error);
 extern const msi_bus_ops msi_local_ops;
-void local_free(msgsrv_bus *bus);
-msgsrv_status local_poll(msgsrv_bus *bus, uint32_t timeout_ms, msgsrv_error *error);
+void msi_local_free(msgsrv_bus *bus);
+msgsrv_status msi_local_poll(msgsrv_bus *bus, uint32_t timeout_ms, msgsrv_error *error);
 
 #endif

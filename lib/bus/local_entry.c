@@ -8,19 +8,19 @@
 
 /* ---- lists ---- */
 
-void local_queue_entry(local_entry *entry)
+void msi_local_queue_entry(local_entry *entry)
 {
     if (entry->queued)
         return;
     entry->queued = true;
     TAILQ_INSERT_TAIL(&entry->bus->ready, entry, ready);
-    local_schedule(entry->bus);
+    msi_local_schedule(entry->bus);
 }
 
 static void queue_entry(local_entry *entry)
 {
     pthread_mutex_lock(&entry->bus->lock);
-    local_queue_entry(entry);
+    msi_local_queue_entry(entry);
     pthread_mutex_unlock(&entry->bus->lock);
 }
 
@@ -66,7 +66,7 @@ static void drop(local_entry *entry)
 }
 
 /* Out of all lists; then the program is told. The memory stays while the entry is on the stack. */
-void local_end(local_entry *entry, msgsrv_status status, const char *text, const msi_gap *gap)
+void msi_local_end(local_entry *entry, msgsrv_status status, const char *text, const msi_gap *gap)
 {
     local_bus *local = entry->bus;
     msgsrv_gap view;
@@ -154,7 +154,7 @@ static void dispatch_sub(local_entry *entry)
     for (size_t i = 0; i < count && !should_stop(entry); i++) {
         const msi_taken *taken = &items[i];
         if (taken->kind == MSI_TAKEN_END) {
-            local_end(entry, taken->status, taken->text, taken->gap);
+            msi_local_end(entry, taken->status, taken->text, taken->gap);
             return;
         }
         if (taken->kind == MSI_TAKEN_GAP)
@@ -294,7 +294,7 @@ static void dispatch_taker(local_entry *entry)
     bool gone;
     size_t count = msi_take_deliveries(entry->taker, deliveries, BATCH, &gone);
     if (gone) {
-        local_end(entry, MSGSRV_NOT_FOUND, "the queue was deleted", NULL);
+        msi_local_end(entry, MSGSRV_NOT_FOUND, "the queue was deleted", NULL);
         return;
     }
     for (size_t i = 0; i < count && !should_stop(entry) && !is_cancelled(entry); i++)
@@ -304,7 +304,7 @@ static void dispatch_taker(local_entry *entry)
         queue_entry(entry);
 }
 
-uint64_t local_consumers_due(local_bus *local, uint64_t now)
+uint64_t msi_local_consumers_due(local_bus *local, uint64_t now)
 {
     uint64_t due = 0;
     local_entry *entry;
@@ -323,11 +323,12 @@ uint64_t local_consumers_due(local_bus *local, uint64_t now)
 
 /* ---- the turn's part ---- */
 
-void local_dispatch(local_entry *entry)
+void msi_local_dispatch(local_entry *entry)
 {
     entry->holds++;
     if (is_cancelled(entry)) {
-        local_end(entry, MSGSRV_CANCELLED, entry->sub ? "the subscription was ended" : "the consumer was ended", NULL);
+        msi_local_end(entry, MSGSRV_CANCELLED, entry->sub ? "the subscription was ended" : "the consumer was ended",
+                      NULL);
     } else if (entry->ready_due) {
         entry->ready_due = false;
         entry->bus->told++;
@@ -374,7 +375,7 @@ static void enter(local_entry *entry, msgsrv_handle *handle)
         *handle = entry->node.id;
     entry->ready_due = tells;
     entry->queued = false;
-    local_queue_entry(entry); /* it looks for itself what there is */
+    msi_local_queue_entry(entry); /* it looks for itself what there is */
     pthread_mutex_unlock(&local->lock);
 }
 
@@ -402,8 +403,9 @@ static msgsrv_status refuse_freed(const local_bus *local, msgsrv_error *error)
     return local->freed ? msi_error(error, MSGSRV_FAILED_PRECONDITION, "the handle is being freed") : MSGSRV_OK;
 }
 
-msgsrv_status local_subscribe(msgsrv_bus *bus, const msgsrv_message_type *type, const msgsrv_subscribe_options *options,
-                              const msgsrv_subscriber *subscriber, void *ctx, msgsrv_handle *handle, msgsrv_error *error)
+msgsrv_status msi_local_subscribe(msgsrv_bus *bus, const msgsrv_message_type *type,
+                                  const msgsrv_subscribe_options *options, const msgsrv_subscriber *subscriber,
+                                  void *ctx, msgsrv_handle *handle, msgsrv_error *error)
 {
     local_bus *local = local_of(bus);
     msgsrv_status status = refuse_freed(local, error);
@@ -437,9 +439,9 @@ msgsrv_status local_subscribe(msgsrv_bus *bus, const msgsrv_message_type *type, 
     return status;
 }
 
-msgsrv_status local_consume(msgsrv_bus *bus, const char *queue, const msgsrv_message_type *type,
-                            const msgsrv_consume_options *options, const msgsrv_consumer *consumer, void *ctx,
-                            msgsrv_handle *handle, msgsrv_error *error)
+msgsrv_status msi_local_consume(msgsrv_bus *bus, const char *queue, const msgsrv_message_type *type,
+                                const msgsrv_consume_options *options, const msgsrv_consumer *consumer, void *ctx,
+                                msgsrv_handle *handle, msgsrv_error *error)
 {
     local_bus *local = local_of(bus);
     msgsrv_status status = refuse_freed(local, error);
@@ -468,7 +470,7 @@ msgsrv_status local_consume(msgsrv_bus *bus, const char *queue, const msgsrv_mes
     return status;
 }
 
-void local_unsubscribe(msgsrv_bus *bus, msgsrv_handle handle)
+void msi_local_unsubscribe(msgsrv_bus *bus, msgsrv_handle handle)
 {
     local_bus *local = local_of(bus);
     pthread_mutex_lock(&local->lock);
@@ -478,15 +480,15 @@ void local_unsubscribe(msgsrv_bus *bus, msgsrv_handle handle)
         entry->cancelled = true;
         if (msi_loop_current == &local->loop)
             entry->over = true; /* nothing more of what was taken already, either */
-        local_queue_entry(entry);
+        msi_local_queue_entry(entry);
     }
     pthread_mutex_unlock(&local->lock);
 }
 
 /* ---- settling ---- */
 
-msgsrv_status local_settle(msgsrv_bus *bus, uint64_t delivery, msgsrv_settlement settlement, uint32_t delay_ms,
-                           const char *reason, msgsrv_bus_done_fn done, void *ctx, msgsrv_error *error)
+msgsrv_status msi_local_settle(msgsrv_bus *bus, uint64_t delivery, msgsrv_settlement settlement, uint32_t delay_ms,
+                               const char *reason, msgsrv_bus_done_fn done, void *ctx, msgsrv_error *error)
 {
     local_bus *local = local_of(bus);
     msgsrv_status status = MSGSRV_NOT_FOUND;
@@ -499,5 +501,5 @@ msgsrv_status local_settle(msgsrv_bus *bus, uint64_t delivery, msgsrv_settlement
         status = msi_taker_settle(taker, delivery, settlement, delay_ms, reason);
     if (status == MSGSRV_NOT_FOUND)
         (void)msi_error(&why, status, "the delivery has gone to another, or was settled before");
-    return local_outcome(local, status, &why, done, ctx, error);
+    return msi_local_outcome(local, status, &why, done, ctx, error);
 }

@@ -10,11 +10,11 @@ static void queue_done(local_bus *local, local_done *done)
 {
     pthread_mutex_lock(&local->lock);
     STAILQ_INSERT_TAIL(&local->dones, done, next);
-    local_schedule(local);
+    msi_local_schedule(local);
     pthread_mutex_unlock(&local->lock);
 }
 
-void local_tell_done(local_bus *local, local_done *done)
+void msi_local_tell_done(local_bus *local, local_done *done)
 {
     local->told++;
     done->error.code = done->status;
@@ -35,8 +35,8 @@ void local_tell_done(local_bus *local, local_done *done)
     free(done);
 }
 
-msgsrv_status local_outcome(local_bus *local, msgsrv_status status, const msgsrv_error *why, msgsrv_bus_done_fn done,
-                            void *ctx, msgsrv_error *error)
+msgsrv_status msi_local_outcome(local_bus *local, msgsrv_status status, const msgsrv_error *why,
+                                msgsrv_bus_done_fn done, void *ctx, msgsrv_error *error)
 {
     if (!done) {
         if (error && status != MSGSRV_OK)
@@ -109,7 +109,7 @@ static void on_answer(void *ctx, msgsrv_status status, const char *text, msi_vie
         asked->request = 0;
     }
     STAILQ_INSERT_TAIL(&local->dones, asked, next);
-    local_schedule(local);
+    msi_local_schedule(local);
     pthread_mutex_unlock(&local->lock);
 }
 
@@ -145,7 +145,7 @@ static msgsrv_status request(msgsrv_bus *bus, const msi_publication *publication
         pthread_mutex_lock(&local->lock);
         asked->request = id;
         insert_asked(local, asked);
-        local_schedule(local); /* for the timer */
+        msi_local_schedule(local); /* for the timer */
         pthread_mutex_unlock(&local->lock);
     }
     msi_core_unlock(local->core);
@@ -183,7 +183,7 @@ static void give_up(local_bus *local, uint64_t now, bool all, msgsrv_status stat
     }
 }
 
-uint64_t local_requests_due(local_bus *local, uint64_t now)
+uint64_t msi_local_requests_due(local_bus *local, uint64_t now)
 {
     give_up(local, now, false, MSGSRV_DEADLINE_EXCEEDED, "no reply in time");
     pthread_mutex_lock(&local->lock);
@@ -193,7 +193,7 @@ uint64_t local_requests_due(local_bus *local, uint64_t now)
     return due;
 }
 
-void local_requests_end(local_bus *local)
+void msi_local_requests_end(local_bus *local)
 {
     give_up(local, 0, true, MSGSRV_CANCELLED, "the handle was freed");
 }
@@ -204,7 +204,7 @@ static msgsrv_status reply(msgsrv_bus *bus, uint64_t id, msi_view type, msi_view
     local_bus *local = local_of(bus);
     msgsrv_error why = {.code = MSGSRV_OK};
     msgsrv_status status = msi_core_reply(local->core, id, type, payload, &why);
-    return local_outcome(local, status, &why, done, ctx, error);
+    return msi_local_outcome(local, status, &why, done, ctx, error);
 }
 
 /* ---- declaring ---- */
@@ -222,7 +222,7 @@ static msgsrv_status declare_topic(msgsrv_bus *bus, const char *topic, const cha
         status = msi_core_declare_topic(local->core, msi_view_of(topic), msi_view_of(type),
                                         (msi_view){set.data, set.len}, retain, NULL, &why);
     msi_buf_free(&set);
-    return local_outcome(local, status, &why, done, ctx, error);
+    return msi_local_outcome(local, status, &why, done, ctx, error);
 }
 
 static msgsrv_status declare_queue(msgsrv_bus *bus, const char *queue, const msgsrv_queue_options *options,
@@ -231,7 +231,7 @@ static msgsrv_status declare_queue(msgsrv_bus *bus, const char *queue, const msg
     local_bus *local = local_of(bus);
     msgsrv_error why = {.code = MSGSRV_OK};
     msgsrv_status status = msi_core_declare_queue(local->core, msi_view_of(queue), options, NULL, &why);
-    return local_outcome(local, status, &why, done, ctx, error);
+    return msi_local_outcome(local, status, &why, done, ctx, error);
 }
 
 static msgsrv_status delete_queue(msgsrv_bus *bus, const char *queue, msgsrv_bus_done_fn done, void *ctx,
@@ -240,7 +240,7 @@ static msgsrv_status delete_queue(msgsrv_bus *bus, const char *queue, msgsrv_bus
     local_bus *local = local_of(bus);
     msgsrv_error why = {.code = MSGSRV_OK};
     msgsrv_status status = msi_core_delete_queue(local->core, msi_view_of(queue), &why);
-    return local_outcome(local, status, &why, done, ctx, error);
+    return msi_local_outcome(local, status, &why, done, ctx, error);
 }
 
 /* ---- looking at queues ---- */
@@ -385,18 +385,18 @@ static void stats(msgsrv_bus *bus, msgsrv_bus_stats *to)
 }
 
 const msi_bus_ops msi_local_ops = {
-    .free = local_free,
-    .poll = local_poll,
+    .free = msi_local_free,
+    .poll = msi_local_poll,
     .publish = publish,
-    .subscribe = local_subscribe,
-    .unsubscribe = local_unsubscribe,
+    .subscribe = msi_local_subscribe,
+    .unsubscribe = msi_local_unsubscribe,
     .request = request,
     .reply = reply,
     .declare_topic = declare_topic,
     .declare_queue = declare_queue,
     .delete_queue = delete_queue,
-    .consume = local_consume,
-    .settle = local_settle,
+    .consume = msi_local_consume,
+    .settle = msi_local_settle,
     .peek = peek,
     .retry = retry,
     .purge = purge,

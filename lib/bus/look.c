@@ -9,7 +9,7 @@
 static void fill_topic(msi_core *core, topic *on, msi_topic_info *info)
 {
     msi_view type = {(const uint8_t *)on->name->type, on->name->type_size};
-    (void)topic_route(core, on);
+    (void)msi_topic_route(core, on);
     uint64_t oldest;
     *info = (msi_topic_info){.topic = on->name->topic,
                              .type = on->name->type,
@@ -41,7 +41,7 @@ bool msi_core_topics(msi_core *core, msi_view pattern, uint32_t max,
                      void (*visit)(const msi_topic_info *info, void *ctx), void *ctx)
 {
     msi_core_lock(core);
-    topics_sweep(core, msi_now());
+    msi_topics_sweep(core, msi_now());
     topic **found = malloc((core->topics.count + 1) * sizeof(topic *));
     size_t count = 0;
     topic *on;
@@ -80,14 +80,15 @@ msgsrv_status msi_core_declare_topic(msi_core *core, msi_view name, msi_view typ
     if (status != MSGSRV_OK)
         return status;
     msi_core_lock(core);
-    bool fresh = !topic_find(core, name);
-    topic *on = topic_get(core, name, error);
-    status = on ? topic_open_log(core, on, error) : MSGSRV_RESOURCE_EXHAUSTED;
+    msi_topics_sweep(core, msi_now());
+    bool fresh = !msi_topic_find(core, name);
+    topic *on = msi_topic_get(core, name, error);
+    status = on ? msi_topic_open_log(core, on, error) : MSGSRV_RESOURCE_EXHAUSTED;
     msi_view bound = on ? msi_view_of(on->name->type) : (msi_view){0};
     if (status == MSGSRV_OK && set.size && (!bound.size || msi_view_equal(bound, type)))
         status = msi_types_learn(core->types, type, set, error);
     if (status == MSGSRV_OK && type.size)
-        status = topic_bind(core, on, type, error);
+        status = msi_topic_bind(core, on, type, error);
     if (status == MSGSRV_OK && retain >= 0)
         status = core->ops->retain(core->engine, on->log, (uint32_t)retain, error);
     if (status == MSGSRV_OK) {
@@ -102,7 +103,7 @@ msgsrv_status msi_core_declare_topic(msi_core *core, msi_view name, msi_view typ
         if (receipt)
             *receipt = (msgsrv_receipt){.sequence = on->sequence, .epoch = on->name->epoch};
     } else if (on && fresh) {
-        topic_drop(core, on);
+        msi_topic_drop(core, on);
     }
     msi_core_unlock(core);
     return status;
@@ -163,7 +164,7 @@ static void look_at_queues(topic *on, const msi_look *look, void *ctx)
     for (uint32_t i = 0; i < on->queue_count; i++) {
         core_queue *queue = on->queues[i];
         msi_queue_look seen = {.full = false};
-        queue_info(queue, &seen.info);
+        msi_queue_info(queue, &seen.info);
         seen.full = seen.info.messages >= queue->settings.max_messages || seen.info.bytes >= queue->settings.max_bytes;
         look->queue(&seen, ctx);
     }
@@ -172,8 +173,8 @@ static void look_at_queues(topic *on, const msi_look *look, void *ctx)
 void msi_core_look(msi_core *core, msi_view name, msi_view type, const msi_look *look, void *ctx)
 {
     msi_core_lock(core);
-    uint64_t wall_us = core_wall_us();
-    topic *on = topic_find(core, name);
+    uint64_t wall_us = msi_core_wall_us();
+    topic *on = msi_topic_find(core, name);
     msi_topic_info info = {.topic = "", .type = ""};
     if (on) {
         fill_topic(core, on, &info);

@@ -28,7 +28,7 @@ msi_publisher *msi_publisher_new(msi_core *core, const char *name, const char *p
     return publisher;
 }
 
-void use_free(use *u)
+void msi_use_free(use *u)
 {
     msi_publisher *publisher = u->publisher;
     if (publisher->last == u)
@@ -48,7 +48,7 @@ void msi_publisher_free(msi_publisher *publisher)
         u->on->publishers--;
         u->on->touched = true;
         SLIST_REMOVE(&u->on->uses, u, use, of_topic);
-        use_free(u);
+        msi_use_free(u);
     }
     LIST_REMOVE(publisher, all);
     msi_core_unlock(core);
@@ -62,7 +62,7 @@ const char *msi_publisher_name(const msi_publisher *publisher)
     return publisher->name;
 }
 
-use *publisher_use(msi_publisher *publisher, topic *on)
+use *msi_publisher_use(msi_publisher *publisher, topic *on)
 {
     if (publisher->last && publisher->last->on == on)
         return publisher->last;
@@ -156,7 +156,7 @@ static msgsrv_status find_topic(msi_publisher *publisher, const msi_publication 
     msi_core *core = publisher->core;
     topic *on = publisher->last && msi_view_equal(publisher->last->on->node.name, publication->topic)
                     ? publisher->last->on
-                    : topic_find(core, publication->topic);
+                    : msi_topic_find(core, publication->topic);
     msgsrv_status status = MSGSRV_OK;
     if (!on) {
         status = msi_check_topic(publication->topic, error);
@@ -164,17 +164,22 @@ static msgsrv_status find_topic(msi_publisher *publisher, const msi_publication 
             status = msi_check_type_name(publication->type, error);
         if (status != MSGSRV_OK)
             return status;
-        on = topic_get(core, publication->topic, error);
+        on = msi_topic_get(core, publication->topic, error);
         if (!on)
             return MSGSRV_RESOURCE_EXHAUSTED;
     }
     if (on->name->type_size != publication->type.size ||
         memcmp(on->name->type, publication->type.data, publication->type.size) != 0) {
         status = msi_check_type_name(publication->type, error);
-        if (status == MSGSRV_OK)
-            status = topic_bind(core, on, publication->type, error);
+        if (status != MSGSRV_OK)
+            return status;
+        msi_topics_sweep(core, msi_now()); /* nobody may miss what it is bound to */
+        on = msi_topic_get(core, publication->topic, error);
+        if (!on)
+            return MSGSRV_RESOURCE_EXHAUSTED;
+        status = msi_topic_bind(core, on, publication->type, error);
     }
-    if (status == MSGSRV_OK && !topic_route(core, on))
+    if (status == MSGSRV_OK && !msi_topic_route(core, on))
         status = msi_error_memory(error);
     *out = on;
     return status;
@@ -204,9 +209,9 @@ static void fan_out(msi_core *core, topic *on, msi_event *event)
     route *end = on->routes + on->route_count;
     for (route *to = on->routes; to != end; to++) {
         if (to->is_group)
-            group_push(to->to, event, &to->hint);
+            msi_group_push(to->to, event, &to->hint);
         else
-            sub_push(to->to, event, &to->hint);
+            msi_sub_push(to->to, event, &to->hint);
     }
     if (!on->route_count && !on->queue_count && !on->retain)
         core->unmatched++;
@@ -214,7 +219,7 @@ static void fan_out(msi_core *core, topic *on, msi_event *event)
 
 static void count_in(msi_publisher *publisher, topic *on, const msi_event *event)
 {
-    use *u = publisher_use(publisher, on);
+    use *u = msi_publisher_use(publisher, on);
     if (u)
         u->events++;
     on->touched = true;
@@ -260,7 +265,7 @@ static msgsrv_status publish(msi_publisher *publisher, const msi_publication *pu
     if (status == MSGSRV_OK)
         status = find_topic(publisher, publication, &on, error);
     if (status == MSGSRV_OK && !on->log)
-        status = topic_open_log(core, on, error);
+        status = msi_topic_open_log(core, on, error);
     if (status != MSGSRV_OK)
         return status;
     msi_event *event = make_event(publisher, publication, on, wall_us, 0);
@@ -299,7 +304,7 @@ msgsrv_status msi_core_publish(msi_publisher *publisher, const msi_publication *
                                msgsrv_error *error)
 {
     bool valid = !publication->payload.data || msi_payload_valid(publication->payload);
-    uint64_t wall_us = core_wall_us();
+    uint64_t wall_us = msi_core_wall_us();
     msi_core_lock(publisher->core);
     msgsrv_status status;
     if (valid) {
@@ -314,8 +319,8 @@ msgsrv_status msi_core_publish(msi_publisher *publisher, const msi_publication *
 
 /* ---- requests ---- */
 
-msgsrv_status core_make_request(msi_publisher *publisher, const msi_publication *publication, uint64_t request,
-                                topic **on, msi_event **event, msgsrv_error *error)
+msgsrv_status msi_core_make_request(msi_publisher *publisher, const msi_publication *publication, uint64_t request,
+                                    topic **on, msi_event **event, msgsrv_error *error)
 {
     msgsrv_status status = check_publication(publisher->core, publication, error);
     if (status == MSGSRV_OK && publication->payload.data && !msi_payload_valid(publication->payload))
@@ -324,7 +329,7 @@ msgsrv_status core_make_request(msi_publisher *publisher, const msi_publication 
         status = find_topic(publisher, publication, on, error);
     if (status != MSGSRV_OK)
         return status;
-    *event = make_event(publisher, publication, *on, core_wall_us(), request);
+    *event = make_event(publisher, publication, *on, msi_core_wall_us(), request);
     if (!*event)
         return msi_error_memory(error);
     (*event)->position = publisher->core->position;

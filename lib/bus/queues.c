@@ -44,7 +44,7 @@ static void wake_takers(core_queue *queue, bool dead)
     }
 }
 
-void queue_on_ready(void *core, void *ctx)
+void msi_queue_on_ready(void *core, void *ctx)
 {
     (void)core;
     core_queue *queue = ctx;
@@ -53,15 +53,16 @@ void queue_on_ready(void *core, void *ctx)
         wake_takers(queue, true);
 }
 
-void queue_on_lost(void *ctx, void *queue_ctx, const msi_event *event, const char *reason)
+void msi_queue_on_lost(void *ctx, void *queue_ctx, const msi_event *event, const char *reason)
 {
     msi_core *core = ctx;
     core_queue *queue = queue_ctx;
     core->lost++;
     queue->lost++;
     if ((queue->lost & (queue->lost - 1)) == 0)
-        core_log(core, "the queue %s has dropped %llu messages without a dead letter; the last one, of the topic %s: %s",
-                 queue->text, (unsigned long long)queue->lost, event->name->topic, reason);
+        msi_core_log(core,
+                     "the queue %s has dropped %llu messages without a dead letter; the last one, of the topic %s: %s",
+                     queue->text, (unsigned long long)queue->lost, event->name->topic, reason);
 }
 
 /* ---- declaring ---- */
@@ -329,7 +330,7 @@ static void queue_remove(core_queue *queue)
     queue_free(queue);
 }
 
-void queues_free(msi_core *core)
+void msi_queues_free(msi_core *core)
 {
     core_queue *queue;
     while ((queue = TAILQ_FIRST(&core->all_queues)) != NULL)
@@ -448,6 +449,8 @@ size_t msi_take_deliveries(msi_taker *taker, msi_queue_delivery *deliveries, siz
     core_queue *queue = taker->queue;
     *ended = !queue;
     uint64_t now = msi_now();
+    if (queue)
+        core->ops->advance(queue->queue, now); /* what was not settled in time does not count against the prefetch */
     while (queue && count < max) {
         if (taker->consumer.unsettled >= taker->prefetch ||
             !core->ops->take(queue->queue, taker->dead, now, &taker->consumer, &deliveries[count])) {
@@ -522,7 +525,7 @@ msgsrv_status msi_core_peek(msi_core *core, msi_view name, uint64_t after, uint3
     msi_core_lock(core);
     core_queue *queue = find(core, name, &dead);
     if (queue)
-        core->ops->peek(queue->queue, dead, msi_now(), core_wall_us(), after, max, fn, ctx);
+        core->ops->peek(queue->queue, dead, msi_now(), msi_core_wall_us(), after, max, fn, ctx);
     msi_core_unlock(core);
     return queue ? MSGSRV_OK : not_found(name, error);
 }
@@ -562,7 +565,7 @@ msgsrv_status msi_core_purge(msi_core *core, msi_view name, uint64_t *count, msg
     return queue ? MSGSRV_OK : not_found(name, error);
 }
 
-void queue_info(core_queue *queue, msgsrv_queue_info *info)
+void msi_queue_info(core_queue *queue, msgsrv_queue_info *info)
 {
     *info = (msgsrv_queue_info){.name = queue->text};
     queue->core->ops->info(queue->queue, msi_now(), info);
@@ -577,7 +580,7 @@ msgsrv_status msi_core_queue_info(msi_core *core, msi_view name, msgsrv_queue_in
     msi_core_lock(core);
     core_queue *queue = find(core, name, &dead);
     if (queue && !dead)
-        queue_info(queue, info);
+        msi_queue_info(queue, info);
     msi_core_unlock(core);
     return queue && !dead ? MSGSRV_OK : not_found(name, error);
 }
@@ -598,7 +601,7 @@ msgsrv_status msi_core_queues(msi_core *core, msi_view name, void (*visit)(const
                                  .pattern_count = queue->pattern_count,
                                  .types = queue->types,
                                  .type_count = queue->type_count};
-        queue_info(queue, &entry.info);
+        msi_queue_info(queue, &entry.info);
         visit(&entry, ctx);
     }
     msi_core_unlock(core);

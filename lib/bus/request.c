@@ -39,7 +39,7 @@ static msgsrv_status hand_over(msi_core *core, msi_sub *responder, msi_event *ev
     made->responder = responder;
     LIST_INSERT_HEAD(&responder->requests, made, of_responder);
     responder->open_requests++;
-    sub_wake(responder);
+    msi_sub_wake(responder);
     return MSGSRV_OK;
 }
 
@@ -50,10 +50,10 @@ static msgsrv_status send(msi_publisher *publisher, const msi_publication *publi
     if (core->requests.count >= core->limits.max_requests)
         return msi_error(error, MSGSRV_RESOURCE_EXHAUSTED,
                          "%u requests wait for an answer, which is the limit (max_requests)", core->limits.max_requests);
-    bool fresh = !topic_find(core, publication->topic);
+    bool fresh = !msi_topic_find(core, publication->topic);
     topic *on;
     msi_event *event;
-    msgsrv_status status = core_make_request(publisher, publication, made->node.id, &on, &event, error);
+    msgsrv_status status = msi_core_make_request(publisher, publication, made->node.id, &on, &event, error);
     if (status != MSGSRV_OK)
         return status;
     bool all_full;
@@ -68,7 +68,7 @@ static msgsrv_status send(msi_publisher *publisher, const msi_publication *publi
                            on->name->type, on->name->topic);
     msi_event_unref(event);
     if (status != MSGSRV_OK && fresh && !on->publishers)
-        topic_drop(core, on); /* asking nobody binds nothing */
+        msi_topic_drop(core, on); /* asking nobody binds nothing */
     return status;
 }
 
@@ -80,7 +80,7 @@ msgsrv_status msi_core_request_locked(msi_publisher *publisher, const msi_public
         return msi_error_memory(error);
     made->answer = answer;
     made->ctx = ctx;
-    made->node.id = core_random(); /* not to be guessed by others who might answer */
+    made->node.id = msi_core_random(); /* not to be guessed by others who might answer */
     *request = made->node.id;
     msgsrv_status status = send(publisher, publication, made, error);
     if (status != MSGSRV_OK)
@@ -133,7 +133,7 @@ msgsrv_status msi_core_reply(msi_core *core, uint64_t request, msi_view type, ms
     return MSGSRV_OK;
 }
 
-void requests_of_gone(msi_sub *responder)
+void msi_requests_of_gone(msi_sub *responder)
 {
     core_request *gone;
     while ((gone = LIST_FIRST(&responder->requests)) != NULL) {

@@ -11,7 +11,7 @@
 
 /* ---- waking and ending ---- */
 
-void sub_wake(msi_sub *sub)
+void msi_sub_wake(msi_sub *sub)
 {
     if (!sub->armed)
         return;
@@ -19,7 +19,7 @@ void sub_wake(msi_sub *sub)
     sub->ready(sub, sub->ctx);
 }
 
-void sub_end(msi_sub *sub, msgsrv_status status, msi_gap *gap, const char *format, ...)
+void msi_sub_end(msi_sub *sub, msgsrv_status status, msi_gap *gap, const char *format, ...)
 {
     if (sub->ended) {
         msi_gap_free(gap);
@@ -33,7 +33,7 @@ void sub_end(msi_sub *sub, msgsrv_status status, msi_gap *gap, const char *forma
     sub->end_status = status;
     sub->end_gap = gap;
     sub->core->generation++; /* it gets nothing any more */
-    sub_wake(sub);
+    msi_sub_wake(sub);
 }
 
 /* The first loss is logged, and then each time that there are twice as many. */
@@ -41,12 +41,12 @@ static void log_lost(msi_sub *sub)
 {
     uint64_t lost = sub->waiting.lost;
     if ((lost & (lost - 1)) == 0)
-        core_log(sub->core, "the subscription %s of %s%s%s has lost %llu events: it is slow",
-                 (const char *)sub->bound.pattern.data, sub->name[0] ? sub->name : "(no name)",
-                 sub->peer[0] ? " at " : "", sub->peer, (unsigned long long)lost);
+        msi_core_log(sub->core, "the subscription %s of %s%s%s has lost %llu events: it is slow",
+                     (const char *)sub->bound.pattern.data, sub->name[0] ? sub->name : "(no name)",
+                     sub->peer[0] ? " at " : "", sub->peer, (unsigned long long)lost);
 }
 
-void sub_push(msi_sub *sub, msi_event *event, uint64_t *hint)
+void msi_sub_push(msi_sub *sub, msi_event *event, uint64_t *hint)
 {
     if (sub->ended)
         return;
@@ -54,13 +54,13 @@ void sub_push(msi_sub *sub, msi_event *event, uint64_t *hint)
     if (__builtin_expect(pushed != MSI_PUSHED, 0)) {
         log_lost(sub);
         if (pushed == MSI_PUSHED_END) {
-            sub_end(sub, MSGSRV_RESOURCE_EXHAUSTED, msi_waiting_take_last_gap(&sub->waiting),
-                    "the subscription was too slow: %u events of %llu bytes wait", sub->waiting.events,
-                    (unsigned long long)sub->waiting.bytes);
+            msi_sub_end(sub, MSGSRV_RESOURCE_EXHAUSTED, msi_waiting_take_last_gap(&sub->waiting),
+                        "the subscription was too slow: %u events of %llu bytes wait", sub->waiting.events,
+                        (unsigned long long)sub->waiting.bytes);
             return;
         }
     }
-    sub_wake(sub);
+    msi_sub_wake(sub);
 }
 
 /* ---- subscribing ---- */
@@ -141,7 +141,7 @@ static msi_sub *sub_new(msi_core *core, const msi_sub_spec *spec)
 
 static void sub_free(msi_sub *sub)
 {
-    late_free(sub);
+    msi_late_free(sub);
     msi_waiting_release(&sub->waiting);
     msi_gap_free(sub->end_gap);
     free(sub->given);
@@ -152,8 +152,10 @@ static void sub_free(msi_sub *sub)
 /* An exact topic that is bound to another type will never have anything for it. */
 static msgsrv_status check_bound(msi_core *core, const msi_sub *sub, msgsrv_error *error)
 {
-    const topic *on =
-        sub->type.size && msi_pattern_exact(sub->bound.pattern) ? topic_find(core, sub->bound.pattern) : NULL;
+    if (!sub->type.size || !msi_pattern_exact(sub->bound.pattern))
+        return MSGSRV_OK;
+    msi_topics_sweep(core, msi_now()); /* perhaps nobody misses what it is bound to */
+    const topic *on = msi_topic_find(core, sub->bound.pattern);
     if (!on || !on->name->type_size || msi_view_equal(sub->type, msi_view_of(on->name->type)))
         return MSGSRV_OK;
     return msi_error(error, MSGSRV_FAILED_PRECONDITION, "the topic %s is bound to the type %s, not to %s",
@@ -169,9 +171,9 @@ static msgsrv_status join(msi_sub *sub, const msi_sub_spec *spec, msgsrv_error *
                          core->limits.max_subscriptions);
     msgsrv_status status = check_bound(core, sub, error);
     if (status == MSGSRV_OK && spec->group.size)
-        return group_join(sub, spec, error);
+        return msi_group_join(sub, spec, error);
     if (status == MSGSRV_OK && !spec->responder)
-        status = late_begin(sub, spec, error);
+        status = msi_late_begin(sub, spec, error);
     if (status == MSGSRV_OK)
         status = msi_matcher_add(core->matcher, sub->bound.pattern, &sub->bound.entry, error);
     return status;
@@ -195,7 +197,7 @@ msgsrv_status msi_core_subscribe(msi_core *core, const msi_sub_spec *spec, msi_s
         *out = sub;
         sub->armed = true;
         if (sub->late || !msi_waiting_empty(&sub->waiting) || sub->dealt_tail != sub->dealt_taken)
-            sub_wake(sub);
+            msi_sub_wake(sub);
     } else {
         sub_free(sub);
     }
@@ -215,9 +217,9 @@ void msi_sub_close(msi_sub *sub)
     LIST_REMOVE(sub, all);
     core->sub_count--;
     core->generation++;
-    requests_of_gone(sub);
+    msi_requests_of_gone(sub);
     if (sub->group)
-        group_leave(sub);
+        msi_group_leave(sub);
     else
         msi_matcher_remove(core->matcher, &sub->bound.entry);
     core->lost += sub->waiting.lost;
@@ -278,8 +280,8 @@ static bool prepare(msi_sub *sub, msi_waiting_item *item)
     if (status == MSGSRV_OK || status == MSGSRV_FAILED_PRECONDITION)
         return true;
     msgsrv_gap_reason reason = status == MSGSRV_INVALID_ARGUMENT ? MSGSRV_GAP_UNDECODABLE : MSGSRV_GAP_ENGINE;
-    core_log(sub->core, "an event of the topic %s does not decode as %s: %s", event->name->topic, event->name->type,
-             why.text);
+    msi_core_log(sub->core, "an event of the topic %s does not decode as %s: %s", event->name->topic, event->name->type,
+                 why.text);
     sub->waiting.lost++;
     event->name->lost++;
     msi_gap *gap = msi_gap_new(reason);
@@ -297,8 +299,8 @@ static bool pop(msi_sub *sub, msi_waiting_item *item, uint64_t *ticket)
 {
     *ticket = 0;
     if (sub->group)
-        return group_pop(sub, item, ticket);
-    return (sub->late && late_pop(sub, item)) || msi_waiting_pop(&sub->waiting, item);
+        return msi_group_pop(sub, item, ticket);
+    return (sub->late && msi_late_pop(sub, item)) || msi_waiting_pop(&sub->waiting, item);
 }
 
 static void fill(msi_taken *taken, const msi_waiting_item *item, uint64_t ticket)
@@ -337,7 +339,7 @@ static size_t take(msi_sub *sub, msi_taken *items, size_t max, size_t max_bytes)
             bytes += ((msi_event *)item->what)->size;
             events++;
         } else if (sub->group) {
-            group_exchange(sub, ticket, item);
+            msi_group_exchange(sub, ticket, item);
         }
         if (!item->what)
             continue; /* lost without memory to tell it: told later */
@@ -371,6 +373,6 @@ void msi_sub_got(msi_sub *sub, uint64_t ticket)
 {
     msi_core_lock(sub->core);
     if (sub->group)
-        group_got(sub, ticket);
+        msi_group_got(sub, ticket);
     msi_core_unlock(sub->core);
 }

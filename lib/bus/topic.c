@@ -13,19 +13,19 @@ static topic *of_node(msi_name_node *node)
     return node ? MSI_CONTAINER(node, topic, node) : NULL;
 }
 
-topic *topic_find(msi_core *core, msi_view name)
+topic *msi_topic_find(msi_core *core, msi_view name)
 {
     return of_node(msi_names_find(&core->topics, name));
 }
 
 /* ---- making and forgetting ---- */
 
-void topic_drop(msi_core *core, topic *gone)
+void msi_topic_drop(msi_core *core, topic *gone)
 {
     use *u;
     while ((u = SLIST_FIRST(&gone->uses)) != NULL) {
         SLIST_REMOVE_HEAD(&gone->uses, of_topic);
-        use_free(u);
+        msi_use_free(u);
     }
     if (gone->log)
         core->ops->log_forget(core->engine, gone->log);
@@ -41,11 +41,11 @@ void topic_drop(msi_core *core, topic *gone)
     free(gone);
 }
 
-void topics_free(msi_core *core)
+void msi_topics_free(msi_core *core)
 {
     topic *first;
     while ((first = TAILQ_FIRST(&core->all_topics)) != NULL)
-        topic_drop(core, first);
+        msi_topic_drop(core, first);
 }
 
 static uint32_t retained_of(const msi_core *core, const topic *on)
@@ -57,12 +57,12 @@ static uint32_t retained_of(const msi_core *core, const topic *on)
 /* Whether nobody would miss it. */
 static bool is_idle(msi_core *core, topic *on)
 {
-    if (on->publishers || on->declared || retained_of(core, on) || !topic_route(core, on))
+    if (on->publishers || on->declared || retained_of(core, on) || !msi_topic_route(core, on))
         return false;
     return on->route_count == 0 && on->queue_count == 0 && on->responder_count == 0;
 }
 
-void topics_sweep(msi_core *core, uint64_t now)
+void msi_topics_sweep(msi_core *core, uint64_t now)
 {
     if (now - core->swept < SWEEP_NS && core->topics.count < core->limits.max_topics)
         return;
@@ -71,7 +71,7 @@ void topics_sweep(msi_core *core, uint64_t now)
     while (on && now - on->active >= core->limits.topic_idle_ns) {
         topic *next = TAILQ_NEXT(on, all);
         if (!on->touched && is_idle(core, on)) {
-            topic_drop(core, on);
+            msi_topic_drop(core, on);
         } else {
             /* Looked at again in as long a time. */
             on->touched = false;
@@ -83,20 +83,20 @@ void topics_sweep(msi_core *core, uint64_t now)
     }
 }
 
-topic *topic_get(msi_core *core, msi_view name, msgsrv_error *error)
+topic *msi_topic_get(msi_core *core, msi_view name, msgsrv_error *error)
 {
-    topic *on = topic_find(core, name);
+    topic *on = msi_topic_find(core, name);
     if (on)
         return on;
     uint64_t now = msi_now();
-    topics_sweep(core, now);
+    msi_topics_sweep(core, now);
     if (core->topics.count >= core->limits.max_topics) {
         (void)msi_error(error, MSGSRV_RESOURCE_EXHAUSTED, "the bus has %u topics, which is its limit (max_topics)",
                         core->limits.max_topics);
         return NULL;
     }
     on = calloc(1, sizeof *on);
-    msi_topic_name *named = on ? msi_topic_name_new(&core->pool, name, (msi_view){0}, core_random()) : NULL;
+    msi_topic_name *named = on ? msi_topic_name_new(&core->pool, name, (msi_view){0}, msi_core_random()) : NULL;
     if (named) {
         on->node.name = (msi_view){(const uint8_t *)named->topic, named->topic_size};
         if (msi_names_add(&core->topics, &on->node)) {
@@ -144,9 +144,9 @@ static void end_unfit(msi_match_entry *entry, void *ctx)
     if (bound->kind == BINDS_SUB) {
         msi_sub *sub = bound->of;
         if (sub->type.size && !msi_view_equal(sub->type, now->type))
-            sub_end(sub, MSGSRV_FAILED_PRECONDITION, NULL,
-                    "the topic " VIEW_FORMAT " is bound to the type " VIEW_FORMAT " now, not to " VIEW_FORMAT,
-                    VIEW(bound->pattern), VIEW(now->type), VIEW(sub->type));
+            msi_sub_end(sub, MSGSRV_FAILED_PRECONDITION, NULL,
+                        "the topic " VIEW_FORMAT " is bound to the type " VIEW_FORMAT " now, not to " VIEW_FORMAT,
+                        VIEW(bound->pattern), VIEW(now->type), VIEW(sub->type));
         return;
     }
     group *of = bound->of;
@@ -155,13 +155,13 @@ static void end_unfit(msi_match_entry *entry, void *ctx)
         return;
     TAILQ_FOREACH(member, &of->members, of_group)
     {
-        sub_end(member, MSGSRV_FAILED_PRECONDITION, NULL,
-                "the topic " VIEW_FORMAT " is bound to the type " VIEW_FORMAT " now, not to " VIEW_FORMAT,
-                VIEW(bound->pattern), VIEW(now->type), VIEW(of->type));
+        msi_sub_end(member, MSGSRV_FAILED_PRECONDITION, NULL,
+                    "the topic " VIEW_FORMAT " is bound to the type " VIEW_FORMAT " now, not to " VIEW_FORMAT,
+                    VIEW(bound->pattern), VIEW(now->type), VIEW(of->type));
     }
 }
 
-msgsrv_status topic_bind(msi_core *core, topic *on, msi_view type, msgsrv_error *error)
+msgsrv_status msi_topic_bind(msi_core *core, topic *on, msi_view type, msgsrv_error *error)
 {
     msi_view bound = {(const uint8_t *)on->name->type, on->name->type_size};
     if (msi_view_equal(bound, type))
@@ -177,7 +177,7 @@ msgsrv_status topic_bind(msi_core *core, topic *on, msi_view type, msgsrv_error 
     return MSGSRV_OK;
 }
 
-msgsrv_status topic_open_log(msi_core *core, topic *on, msgsrv_error *error)
+msgsrv_status msi_topic_open_log(msi_core *core, topic *on, msgsrv_error *error)
 {
     if (on->log)
         return MSGSRV_OK;
@@ -291,7 +291,7 @@ static void add_match(msi_match_entry *entry, void *ctx)
         way->failed = true;
 }
 
-bool topic_route(msi_core *core, topic *on)
+bool msi_topic_route(msi_core *core, topic *on)
 {
     if (topic_routed(core, on))
         return true;

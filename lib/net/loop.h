@@ -28,6 +28,7 @@ typedef struct msi_task {
     void (*run)(struct msi_task *task); /* in a bracket; the task may be gone afterwards */
     bool queued;
     bool at_leave; /* in `leaving`, not in `tasks` */
+    bool silent;   /* it tells the program nothing, and so may run when one of its own functions leaves a bracket */
 } msi_task;
 
 /* Output of one connection, collected until the end of a bracket. */

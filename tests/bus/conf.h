@@ -9,7 +9,7 @@
 #include "world.h"
 
 typedef struct conf_test {
-    const TTest *test; /* NULL: the end */
+    const TTest *const *test; /* NULL: the end */
     const char *needs; /* capabilities, and perhaps "remote"; separated by blanks; NULL: none */
 } conf_test;
 
@@ -26,5 +26,6 @@ extern const conf_test conf_dead[];
 extern const conf_test conf_reconnect[];
 extern const conf_test conf_reentry[];
 extern const conf_test conf_options[];
+extern const conf_test conf_typed[];
 
 #endif

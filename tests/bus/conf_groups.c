@@ -20,14 +20,14 @@ static bt_sub *join(bt_handle *handle, const char *group)
     return join_with(handle, group, NULL);
 }
 
-typedef struct tally {
+typedef struct shares {
     unsigned times[MOST + 1];        /* an event came */
     unsigned redelivered[MOST + 1];  /* of them, with the mark */
     unsigned distinct;
-} tally;
+} shares;
 
 /* Adds what one member got of topic t.a; each member gets what is not redelivered in order. */
-static void count_member(tally *tally, const bt_sub *sub)
+static void count_member(shares *tally, const bt_sub *sub)
 {
     uint64_t last = 0;
     for (size_t i = 0; i < sub->count; i++) {
@@ -45,7 +45,7 @@ static void count_member(tally *tally, const bt_sub *sub)
 }
 
 /* Every event up to `last` came; one that came twice came with its mark. */
-static void check_tally(const tally *tally, unsigned last)
+static void check_tally(const shares *tally, unsigned last)
 {
     for (unsigned i = 1; i <= last; i++) {
         TS_CHECK(tally->times[i] >= 1, "event %u reached no member", i);
@@ -55,7 +55,7 @@ static void check_tally(const tally *tally, unsigned last)
 
 static size_t got(bt_sub *const *subs, size_t count)
 {
-    static tally tally;
+    static shares tally;
     memset(&tally, 0, sizeof tally);
     for (size_t i = 0; i < count; i++)
         count_member(&tally, subs[i]);
@@ -71,7 +71,7 @@ START_TEST(members_of_a_group_share_the_events)
         bt_publish(bt.pub, "t.a", i);
         BT_UNTIL(subs[0]->events + subs[1]->events + subs[2]->events == (size_t)i);
     }
-    tally tally = {{0}, {0}, 0};
+    shares tally = {{0}, {0}, 0};
     for (size_t i = 0; i < 3; i++) {
         count_member(&tally, subs[i]);
         ck_assert_uint_ge(subs[i]->events, 1);
@@ -132,7 +132,7 @@ START_TEST(what_a_member_that_dies_has_not_got_another_gets_marked_as_redelivere
     BT_UNTIL(dies->ended == 1);
     lives->handle->stalled = false;
     BT_UNTIL(got(&lives, 1) == 50); /* also the one whose handler had not returned */
-    tally tally = {{0}, {0}, 0};
+    shares tally = {{0}, {0}, 0};
     count_member(&tally, lives);
     check_tally(&tally, 50);
     ck_assert_uint_eq(dies->events, 1);
@@ -148,7 +148,7 @@ START_TEST(what_a_stalled_member_has_another_gets_when_it_goes)
     bt_publish_many(bt.pub, "t.a", 1, 1000, 100);
     bt_free(stalls->handle);
     BT_UNTIL(stalls->ended == 1 && got(&lives, 1) + stalls->events >= 1000);
-    tally tally = {{0}, {0}, 0};
+    shares tally = {{0}, {0}, 0};
     count_member(&tally, stalls);
     count_member(&tally, lives);
     check_tally(&tally, 1000);
@@ -165,7 +165,7 @@ START_TEST(unsubscribing_a_member_hands_over)
     msgsrv_bus_unsubscribe(leaves->handle->bus, leaves->id);
     bt_sub *both[] = {leaves, lives};
     BT_UNTIL(leaves->ended == 1 && got(both, 2) == 1000);
-    tally tally = {{0}, {0}, 0};
+    shares tally = {{0}, {0}, 0};
     count_member(&tally, leaves);
     count_member(&tally, lives);
     check_tally(&tally, 1000);
@@ -242,12 +242,13 @@ START_TEST(a_groups_queue_is_bounded_as_its_first_member_said_and_its_losses_are
     bt_sub *two = bt_subscribe(bt_handle_new("two"),
                                &(msgsrv_subscribe_options){.pattern = "t.*", .group = "workers", .max_events = 999});
     one->handle->stalled = two->handle->stalled = true;
-    bt_publish_many(bt.pub, "t.a", 1, 20, 0);
+    bt_publish_many(bt.pub, "t.a", 1, 1000, 0); /* what members have been given is not in the group's queue any more */
     one->handle->stalled = two->handle->stalled = false;
-    BT_UNTIL(one->events + two->events + bt_gap_total(one) + bt_gap_total(two) == 20);
-    ck_assert_uint_eq(bt_gap_total(one) + bt_gap_total(two), 15);
+    BT_UNTIL(one->events + two->events + bt_gap_total(one) + bt_gap_total(two) == 1000);
+    uint64_t lost = bt_gap_total(one) + bt_gap_total(two);
+    ck_assert_uint_ge(lost, 1000 - 5 - 2 * 100);
     msgsrv_bus_get_stats(bt.pub->bus, &stats);
-    ck_assert_uint_eq(stats.lost, 15);
+    ck_assert_uint_eq(stats.lost, lost);
 }
 END_TEST
 
@@ -286,18 +287,18 @@ START_TEST(members_may_ask_for_different_topics)
 END_TEST
 
 const conf_test conf_groups[] = {
-    {members_of_a_group_share_the_events, "dense_sequence"},
-    {groups_and_subscribers_beside_them_get_everything_each, "dense_sequence"},
-    {an_event_goes_to_the_least_loaded_member, "dense_sequence"},
-    {what_a_member_that_dies_has_not_got_another_gets_marked_as_redelivered, "dense_sequence"},
-    {what_a_stalled_member_has_another_gets_when_it_goes, "dense_sequence"},
-    {unsubscribing_a_member_hands_over, "dense_sequence"},
-    {a_member_that_joins_takes_part, "dense_sequence"},
-    {what_waits_when_the_last_member_leaves_is_counted_and_logged, NULL},
-    {a_group_begins_anew_after_its_last_member, "dense_sequence"},
-    {groups_get_nothing_that_is_retained, "retained dense_sequence"},
-    {a_groups_queue_is_bounded_as_its_first_member_said_and_its_losses_are_told, "mem"},
-    {group_names_that_are_wrong_are_refused, NULL},
-    {members_may_ask_for_different_topics, "dense_sequence"},
+    {&members_of_a_group_share_the_events, "dense_sequence"},
+    {&groups_and_subscribers_beside_them_get_everything_each, "dense_sequence"},
+    {&an_event_goes_to_the_least_loaded_member, "dense_sequence"},
+    {&what_a_member_that_dies_has_not_got_another_gets_marked_as_redelivered, "dense_sequence"},
+    {&what_a_stalled_member_has_another_gets_when_it_goes, "dense_sequence"},
+    {&unsubscribing_a_member_hands_over, "dense_sequence"},
+    {&a_member_that_joins_takes_part, "dense_sequence"},
+    {&what_waits_when_the_last_member_leaves_is_counted_and_logged, NULL},
+    {&a_group_begins_anew_after_its_last_member, "dense_sequence"},
+    {&groups_get_nothing_that_is_retained, "retained dense_sequence"},
+    {&a_groups_queue_is_bounded_as_its_first_member_said_and_its_losses_are_told, "mem"},
+    {&group_names_that_are_wrong_are_refused, NULL},
+    {&members_may_ask_for_different_topics, "dense_sequence"},
     {NULL, NULL},
 };

@@ -212,16 +212,16 @@ START_TEST(a_bus_that_is_served_lives_on_without_its_handle)
 END_TEST
 
 const conf_test conf_options[] = {
-    {addresses_that_are_wrong_are_refused, NULL},
-    {engines_that_there_are_not_yet_are_named, NULL},
-    {a_bus_without_a_name_is_one_handles_own, NULL},
-    {options_of_a_handle_that_are_wrong_are_named, NULL},
-    {options_of_a_subscription_that_are_wrong_are_named, NULL},
-    {options_of_a_queue_that_are_wrong_are_named, NULL},
-    {options_of_a_consumer_that_are_wrong_are_named, NULL},
-    {options_of_a_publication_that_are_wrong_are_named, NULL},
-    {an_older_programs_smaller_options_are_taken, NULL},
-    {a_remote_bus_is_not_served, "remote"},
-    {a_bus_that_is_served_lives_on_without_its_handle, "remote"},
+    {&addresses_that_are_wrong_are_refused, NULL},
+    {&engines_that_there_are_not_yet_are_named, NULL},
+    {&a_bus_without_a_name_is_one_handles_own, NULL},
+    {&options_of_a_handle_that_are_wrong_are_named, NULL},
+    {&options_of_a_subscription_that_are_wrong_are_named, NULL},
+    {&options_of_a_queue_that_are_wrong_are_named, NULL},
+    {&options_of_a_consumer_that_are_wrong_are_named, NULL},
+    {&options_of_a_publication_that_are_wrong_are_named, NULL},
+    {&an_older_programs_smaller_options_are_taken, NULL},
+    {&a_remote_bus_is_not_served, "remote"},
+    {&a_bus_that_is_served_lives_on_without_its_handle, "remote"},
     {NULL, NULL},
 };

@@ -196,7 +196,7 @@ END_TEST
 
 START_TEST(a_gap_tells_up_to_32_topics_and_counts_the_others)
 {
-    char topic[16];
+    char topic[32];
     bt_sub *sub = stalled(&(msgsrv_subscribe_options){.pattern = "t.*", .max_events = 1});
     for (int i = 0; i < 41; i++) {
         snprintf(topic, sizeof topic, "t.%d", i);
@@ -366,25 +366,25 @@ START_TEST(subscriptions_of_one_handle_have_queues_of_their_own)
 END_TEST
 
 const conf_test conf_policies[] = {
-    {drop_oldest_drops_the_head_and_tells_it_at_the_head, "mem dense_sequence"},
-    {drop_newest_drops_the_new_one_and_tells_it_at_the_tail, "mem dense_sequence"},
-    {latest_replaces_the_waiting_event_of_the_topic, "mem dense_sequence"},
-    {latest_without_a_waiting_event_of_the_topic_drops_the_oldest, "mem dense_sequence"},
-    {an_event_that_stood_for_others_and_is_dropped_takes_them_into_the_gap, "mem dense_sequence"},
-    {disconnect_ends_the_subscription_with_the_gap, "mem dense_sequence"},
-    {a_subscription_that_did_not_fill_loses_nothing, NULL},
-    {a_queue_holds_1024_events_when_nothing_is_said, "mem dense_sequence"},
-    {a_queue_holds_8_mib_when_nothing_is_said, "mem dense_sequence"},
-    {a_queue_is_bounded_in_bytes_too, "mem dense_sequence"},
-    {an_event_larger_than_the_queue_is_told_or_comes, "dense_sequence"},
-    {a_gap_tells_up_to_32_topics_and_counts_the_others, "mem dense_sequence"},
-    {gaps_that_are_apart_stay_apart, "mem dense_sequence"},
-    {a_gap_has_first_last_and_count_of_each_topic, "mem dense_sequence"},
-    {holes_in_sequences_are_no_losses, NULL},
-    {every_loss_is_counted_and_logged, "mem"},
-    {what_a_slow_subscriber_misses_is_told_exactly, "dense_sequence"},
-    {a_slow_subscriber_that_wants_to_be_disconnected_is, "dense_sequence"},
-    {one_slow_subscriber_delays_nobody, "dense_sequence"},
-    {subscriptions_of_one_handle_have_queues_of_their_own, "dense_sequence"},
+    {&drop_oldest_drops_the_head_and_tells_it_at_the_head, "mem dense_sequence"},
+    {&drop_newest_drops_the_new_one_and_tells_it_at_the_tail, "mem dense_sequence"},
+    {&latest_replaces_the_waiting_event_of_the_topic, "mem dense_sequence"},
+    {&latest_without_a_waiting_event_of_the_topic_drops_the_oldest, "mem dense_sequence"},
+    {&an_event_that_stood_for_others_and_is_dropped_takes_them_into_the_gap, "mem dense_sequence"},
+    {&disconnect_ends_the_subscription_with_the_gap, "mem dense_sequence"},
+    {&a_subscription_that_did_not_fill_loses_nothing, NULL},
+    {&a_queue_holds_1024_events_when_nothing_is_said, "mem dense_sequence"},
+    {&a_queue_holds_8_mib_when_nothing_is_said, "mem dense_sequence"},
+    {&a_queue_is_bounded_in_bytes_too, "mem dense_sequence"},
+    {&an_event_larger_than_the_queue_is_told_or_comes, "dense_sequence"},
+    {&a_gap_tells_up_to_32_topics_and_counts_the_others, "mem dense_sequence"},
+    {&gaps_that_are_apart_stay_apart, "mem dense_sequence"},
+    {&a_gap_has_first_last_and_count_of_each_topic, "mem dense_sequence"},
+    {&holes_in_sequences_are_no_losses, NULL},
+    {&every_loss_is_counted_and_logged, "mem"},
+    {&what_a_slow_subscriber_misses_is_told_exactly, "dense_sequence"},
+    {&a_slow_subscriber_that_wants_to_be_disconnected_is, "dense_sequence"},
+    {&one_slow_subscriber_delays_nobody, "dense_sequence"},
+    {&subscriptions_of_one_handle_have_queues_of_their_own, "dense_sequence"},
     {NULL, NULL},
 };

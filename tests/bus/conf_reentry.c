@@ -7,7 +7,7 @@
 
 #include <stdio.h>
 
-typedef enum place {
+typedef enum where {
     IN_EVENT,
     IN_GAP,
     IN_READY,
@@ -19,9 +19,9 @@ typedef enum place {
     IN_SETTLED,
     IN_REPLIED,
     PLACES
-} place;
+} where;
 
-typedef enum action {
+typedef enum what {
     SUBSCRIBE,
     CONSUME,
     UNSUBSCRIBE_SELF,
@@ -33,11 +33,11 @@ typedef enum action {
     FREE_SELF,
     FREE_OTHER,
     ACTIONS
-} action;
+} what;
 
 typedef struct scene {
-    place place;
-    action action;
+    where place;
+    what action;
     bool acted;
     bt_handle *actor; /* on whose callback it happens */
     bt_handle *other;
@@ -182,7 +182,7 @@ static void act_in_replied(msgsrv_bus *bus, msgsrv_status status, const msgsrv_e
 }
 
 /* What there is before the place is reached. */
-static void set_scene(place place, action action)
+static void set_scene(where place, what action)
 {
     memset(&now, 0, sizeof now);
     now.place = place;
@@ -303,7 +303,7 @@ static void check_scene(void)
     }
 }
 
-static void play(place place, action action)
+static void play(where place, what action)
 {
     bt_reopen(NULL);
     set_scene(place, action);
@@ -321,10 +321,10 @@ static void play(place place, action action)
     BT_UNTIL(last->events == 1);
 }
 
-static void play_all(place place)
+static void play_all(where place)
 {
     for (int action = 0; action < ACTIONS; action++)
-        play(place, (enum action)action);
+        play(place, (what)action);
 }
 
 START_TEST(everything_is_allowed_inside_event)
@@ -453,16 +453,16 @@ START_TEST(after_unsubscribing_no_event_comes)
 END_TEST
 
 const conf_test conf_reentry[] = {
-    {everything_is_allowed_inside_event, NULL},
-    {everything_is_allowed_inside_gap, NULL},
-    {everything_is_allowed_inside_ready, NULL},
-    {everything_is_allowed_inside_end, NULL},
-    {everything_is_allowed_inside_message, NULL},
-    {everything_is_allowed_when_something_is_done, NULL},
-    {a_subscription_that_ends_may_begin_the_next, NULL},
-    {subscribing_while_the_handle_is_freed_fails_or_ends, NULL},
-    {an_event_may_lead_to_the_next, NULL},
-    {an_ended_subscription_and_number_0_are_ignored, NULL},
-    {after_unsubscribing_no_event_comes, NULL},
+    {&everything_is_allowed_inside_event, NULL},
+    {&everything_is_allowed_inside_gap, NULL},
+    {&everything_is_allowed_inside_ready, NULL},
+    {&everything_is_allowed_inside_end, NULL},
+    {&everything_is_allowed_inside_message, NULL},
+    {&everything_is_allowed_when_something_is_done, NULL},
+    {&a_subscription_that_ends_may_begin_the_next, NULL},
+    {&subscribing_while_the_handle_is_freed_fails_or_ends, NULL},
+    {&an_event_may_lead_to_the_next, NULL},
+    {&an_ended_subscription_and_number_0_are_ignored, NULL},
+    {&after_unsubscribing_no_event_comes, NULL},
     {NULL, NULL},
 };

@@ -4,18 +4,19 @@
 
 #include <stdio.h>
 
-typedef struct asked {
+/* Static wherever it is used: what is under way ends when the test's bus does, behind the test. */
+typedef struct question {
     unsigned done;
     msgsrv_status status;
     int64_t value;
     char type[64];
     char text[MSGSRV_ERROR_TEXT];
-} asked;
+} question;
 
 static void on_replied(msgsrv_bus *bus, msgsrv_status status, const msgsrv_event *reply, const msgsrv_error *error,
                        void *ctx)
 {
-    asked *asked = ctx;
+    question *asked = ctx;
     (void)bus;
     bt.told++;
     asked->done++;
@@ -31,7 +32,7 @@ static void on_replied(msgsrv_bus *bus, msgsrv_status status, const msgsrv_event
 }
 
 static msgsrv_status ask_type(bt_handle *handle, const char *topic, const char *type, int64_t value,
-                              uint32_t timeout_ms, asked *asked)
+                              uint32_t timeout_ms, question *asked)
 {
     uint8_t payload[16];
     msgsrv_error error = {0};
@@ -48,9 +49,9 @@ static msgsrv_status ask_type(bt_handle *handle, const char *topic, const char *
     return status;
 }
 
-static void ask(bt_handle *handle, const char *topic, int64_t value, uint32_t timeout_ms, asked *asked)
+static void ask(bt_handle *handle, const char *topic, int64_t value, uint32_t timeout_ms, question *asked)
 {
-    *asked = (struct asked){0};
+    *asked = (question){0};
     ask_type(handle, topic, BT_TYPE, value, timeout_ms, asked);
 }
 
@@ -93,7 +94,7 @@ static bt_sub *responder(bt_handle *handle, const char *pattern, void (*on_event
 
 START_TEST(a_request_goes_to_one_responder_and_its_reply_comes_back)
 {
-    asked asked;
+    static question asked;
     bt_sub *one = responder(bt_handle_new("one"), "sum.*", answer_twice_as_much);
     bt_sub *two = responder(bt_handle_new("two"), "sum.*", answer_twice_as_much);
     for (int i = 1; i <= 50; i++) {
@@ -109,7 +110,7 @@ END_TEST
 
 START_TEST(a_request_goes_to_the_least_loaded_responder)
 {
-    asked asked[20];
+    static question asked[20];
     bt_sub *one = responder(bt_handle_new("one"), "sum", NULL);
     bt_sub *two = responder(bt_handle_new("two"), "sum", NULL);
     for (size_t i = 0; i < 20; i++)
@@ -129,7 +130,7 @@ END_TEST
 
 START_TEST(a_second_reply_is_not_found)
 {
-    asked asked;
+    static question asked;
     bt_sub *sub = responder(bt_handle_new("responder"), "sum", NULL);
     ask(bt.pub, "sum", 1, 0, &asked);
     BT_UNTIL(sub->events == 1);
@@ -146,7 +147,7 @@ END_TEST
 
 START_TEST(a_late_reply_is_not_found)
 {
-    asked asked;
+    static question asked;
     bt_sub *sub = responder(bt_handle_new("responder"), "sum", NULL);
     uint64_t begin = ts_now_ms();
     ask(bt.pub, "sum", 1, 50, &asked);
@@ -162,7 +163,7 @@ END_TEST
 
 START_TEST(a_request_that_nobody_answers_fails_at_once)
 {
-    asked asked;
+    static question asked;
     bt_subscribe_to(bt_handle_new("plain"), ">"); /* it does not answer */
     responder(bt_handle_new("other"), "other", NULL);
     uint64_t begin = ts_now_ms();
@@ -176,7 +177,7 @@ END_TEST
 
 START_TEST(a_request_whose_responder_goes_away_fails_at_once_and_is_not_sent_again)
 {
-    asked asked;
+    static question asked;
     bt_sub *leaves = responder(bt_handle_new("leaves"), "sum", NULL);
     ask(bt.pub, "sum", 1, 0, &asked);
     BT_UNTIL(leaves->events == 1);
@@ -197,7 +198,7 @@ END_TEST
 
 START_TEST(a_request_that_waits_for_a_stalled_responder_fails_when_it_goes)
 {
-    asked asked;
+    static question asked;
     bt_sub *stalls = responder(bt_handle_new("stalls"), "sum", NULL);
     stalls->handle->stalled = true;
     ask(bt.pub, "sum", 1, 0, &asked);
@@ -211,7 +212,7 @@ END_TEST
 
 START_TEST(a_responder_gets_requests_and_nothing_else_and_others_get_no_requests)
 {
-    asked asked;
+    static question asked;
     bt_sub *responds = responder(bt_handle_new("responder"), "sum", answer_twice_as_much);
     bt_sub *plain = bt_subscribe_to(bt_handle_new("plain"), "sum");
     bt_sub *member = bt_subscribe(bt_handle_new("member"), &(msgsrv_subscribe_options){.pattern = "sum", .group = "g"});
@@ -231,7 +232,7 @@ END_TEST
 
 START_TEST(a_request_of_the_wrong_type_is_refused)
 {
-    asked asked = {0};
+    static question asked;
     responder(bt_handle_new("responder"), "sum", NULL);
     bt_publish(bt.pub, "sum", 1);
     ask_type(bt.pub, "sum", "conf.Wrong", 1, 0, &asked);
@@ -244,7 +245,7 @@ END_TEST
 
 START_TEST(a_reply_that_is_wrong_is_refused_and_a_good_one_may_follow)
 {
-    asked asked;
+    static question asked;
     bt_sub *sub = responder(bt_handle_new("responder"), "sum", NULL);
     ask(bt.pub, "sum", 1, 0, &asked);
     BT_UNTIL(sub->events == 1);
@@ -268,7 +269,7 @@ END_TEST
 
 START_TEST(freeing_the_asker_ends_its_requests)
 {
-    asked asked[3];
+    static question asked[3];
     bt_sub *sub = responder(bt_handle_new("responder"), "sum", NULL);
     bt_handle *asker = bt_handle_new("asker");
     for (size_t i = 0; i < 3; i++)
@@ -290,7 +291,7 @@ END_TEST
 
 START_TEST(there_are_only_so_many_requests)
 {
-    asked asked[3];
+    static question asked[3];
     bt_reopen(&(msgsrv_bus_options){.max_requests = 2});
     bt_sub *sub = responder(bt_handle_new("responder"), "sum", NULL);
     for (size_t i = 0; i < 3; i++)
@@ -304,7 +305,7 @@ END_TEST
 
 START_TEST(a_reply_may_come_much_later_than_the_callback)
 {
-    asked asked[2];
+    static question asked[2];
     bt_sub *sub = responder(bt_handle_new("responder"), "sum", NULL);
     ask(bt.pub, "sum", 1, 0, &asked[0]);
     ask(bt.pub, "sum", 2, 0, &asked[1]);
@@ -322,7 +323,7 @@ END_TEST
 
 START_TEST(requests_are_no_events_of_a_queue)
 {
-    asked asked;
+    static question asked;
     bt_queue_of("q", NULL, "sum", NULL);
     responder(bt_handle_new("responder"), "sum", answer_twice_as_much);
     ask(bt.pub, "sum", 1, 0, &asked);
@@ -333,19 +334,19 @@ START_TEST(requests_are_no_events_of_a_queue)
 END_TEST
 
 const conf_test conf_requests[] = {
-    {a_request_goes_to_one_responder_and_its_reply_comes_back, NULL},
-    {a_request_goes_to_the_least_loaded_responder, NULL},
-    {a_second_reply_is_not_found, NULL},
-    {a_late_reply_is_not_found, NULL},
-    {a_request_that_nobody_answers_fails_at_once, NULL},
-    {a_request_whose_responder_goes_away_fails_at_once_and_is_not_sent_again, NULL},
-    {a_request_that_waits_for_a_stalled_responder_fails_when_it_goes, NULL},
-    {a_responder_gets_requests_and_nothing_else_and_others_get_no_requests, NULL},
-    {a_request_of_the_wrong_type_is_refused, NULL},
-    {a_reply_that_is_wrong_is_refused_and_a_good_one_may_follow, NULL},
-    {freeing_the_asker_ends_its_requests, NULL},
-    {there_are_only_so_many_requests, NULL},
-    {a_reply_may_come_much_later_than_the_callback, NULL},
-    {requests_are_no_events_of_a_queue, NULL},
+    {&a_request_goes_to_one_responder_and_its_reply_comes_back, NULL},
+    {&a_request_goes_to_the_least_loaded_responder, NULL},
+    {&a_second_reply_is_not_found, NULL},
+    {&a_late_reply_is_not_found, NULL},
+    {&a_request_that_nobody_answers_fails_at_once, NULL},
+    {&a_request_whose_responder_goes_away_fails_at_once_and_is_not_sent_again, NULL},
+    {&a_request_that_waits_for_a_stalled_responder_fails_when_it_goes, NULL},
+    {&a_responder_gets_requests_and_nothing_else_and_others_get_no_requests, NULL},
+    {&a_request_of_the_wrong_type_is_refused, NULL},
+    {&a_reply_that_is_wrong_is_refused_and_a_good_one_may_follow, NULL},
+    {&freeing_the_asker_ends_its_requests, NULL},
+    {&there_are_only_so_many_requests, NULL},
+    {&a_reply_may_come_much_later_than_the_callback, NULL},
+    {&requests_are_no_events_of_a_queue, NULL},
     {NULL, NULL},
 };

@@ -8,7 +8,7 @@
 
 static const conf_test *const all[] = {
     conf_topics, conf_types,    conf_publish, conf_policies,  conf_retained, conf_groups,  conf_requests,
-    conf_queues, conf_settling, conf_dead,    conf_reconnect, conf_reentry,  conf_options,
+    conf_queues, conf_settling, conf_dead,    conf_reconnect, conf_reentry,  conf_options, conf_typed,
 };
 
 static bool lacks(const char *word, size_t size)
@@ -64,7 +64,7 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         for (const conf_test *test = all[i]; test->test != NULL; test++)
             if (can(test->needs))
-                tcase_add_test(cases, test->test);
+                tcase_add_test(cases, *test->test);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
