@@ -129,6 +129,7 @@ static void advance(msi_queue *queue, uint64_t now)
     while (queue->unsettled.first && queue->unsettled.first->ack_end <= queue->now) {
         msi_message *message = queue->unsettled.first;
         msi_message_detach(queue, message);
+        queue->box[message->dead].told = false; /* its consumer has room again, and does not know it */
         come_back(queue, message, 0);
     }
     while (queue->timers.first && queue->timers.first->key <= queue->now)
