@@ -26,5 +26,6 @@ extern const conf_test conf_dead[];
 extern const conf_test conf_reconnect[];
 extern const conf_test conf_reentry[];
 extern const conf_test conf_options[];
+extern const conf_test conf_typed[];
 
 #endif

@@ -9,7 +9,7 @@
 
 static const conf_test *const all[] = {
     conf_topics, conf_types,    conf_publish, conf_policies,  conf_retained, conf_groups,  conf_requests,
-    conf_queues, conf_settling, conf_dead,    conf_reconnect, conf_reentry,  conf_options,
+    conf_queues, conf_settling, conf_dead,    conf_reconnect, conf_reentry,  conf_options, conf_typed,
 };
 
 static bool lacks(const char *word, size_t size)

@@ -10,7 +10,7 @@ library=$1
 
 # A sanitizer's own names begin with two underscores.
 foreign=$(nm -g --defined-only "$library" | awk 'NF == 3 { print $3 }' | grep -vE '^(msgsrv_|msi_|__)' || true)
-generated=$(nm -g --defined-only "$library" | awk 'NF == 3 { print $3 }' | grep -E '^msgsrv_info_' || true)
+generated=$(nm -g --defined-only "$library" | awk 'NF == 3 { print $3 }' | grep -E '^msgsrv_(info|bus_v1|bus_proto)_' || true)
 if [[ $foreign || $generated ]]; then
     echo "$library defines names that are not its own:"
     echo "$foreign$generated"
