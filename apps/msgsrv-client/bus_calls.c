@@ -110,7 +110,7 @@ int bus_need_queue(const struct bus_calls *bus, const char *what, const char *qu
     bool found = false;
     for (size_t i = 0; status == 0 && !found && i < queues.queues_count; i++)
         found = strcmp(queues.queues[i].name, name) == 0;
-    snprintf(text, sizeof text, "no queue \"%s\"", name);
+    snprintf(text, sizeof text, "there is no queue \"%s\"", name);
     if (status == 0 && !found)
         status = not_found(what, text, nearest_queue(&queues, name));
     msgsrv_bus_v1_QueuesResponse_release(&queues);
@@ -154,7 +154,7 @@ bool bus_nearest_topic(const struct bus_calls *bus, const char *topic, char *roo
 int bus_no_topic(const struct bus_calls *bus, const char *what, const char *topic, const char *more)
 {
     char near[NAME_ROOM], text[NAME_ROOM];
-    snprintf(text, sizeof text, "no topic \"%s\"%s", topic, more);
+    snprintf(text, sizeof text, "there is no topic \"%s\"%s", topic, more);
     return not_found(what, text, bus_nearest_topic(bus, topic, near, sizeof near) ? near : NULL);
 }
 
@@ -233,6 +233,7 @@ static int add_bound_types(struct bus_calls *bus, const char *what)
 int bus_find_type(struct bus_calls *bus, const char *what, const char *word, const char **name)
 {
     const struct name *found = NULL;
+    word += *word == '.'; /* as in a .proto, where it says that the name is a whole one */
     *name = word;
     if (strchr(word, '.') && bus_know_type(bus, word))
         return 0;
@@ -255,6 +256,7 @@ int bus_expand_type(struct bus_calls *bus, const char *what, const char *word, c
 {
     const unsigned messages = 1u << MSGSRV_SYMBOL_MESSAGE;
     const struct name *found = NULL;
+    word += *word == '.';
     *name = word;
     int status = types_load(&bus->types);
     if (status == 0)

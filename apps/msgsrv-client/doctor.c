@@ -140,8 +140,7 @@ static bool print_findings(const struct bus_calls *bus, const msgsrv_bus_v1_Diag
             continue;
         print_cleaned("", finding->text);
         if (finding->kind == msgsrv_bus_v1_Finding_Kind_NO_SUCH_TOPIC &&
-            !strstr(bus_text(finding->text), "did you mean") &&
-            bus_nearest_topic(bus, bus->options->name, near, sizeof near))
+            bus_nearest_topic(bus, bus->options->name, near, sizeof near) && !strstr(bus_text(finding->text), near))
             printf(" (did you mean %s?)", near);
         putchar('\n');
     }

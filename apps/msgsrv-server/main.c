@@ -66,6 +66,18 @@ static msgsrv_status add_access_log(msgsrv_server *server, msgsrv_error *error)
 /* Lives as long as the server. */
 static msgsrv_bus *bus;
 
+/* How much longer than its one event a response may be. */
+#define BUS_SLACK (64u * 1024)
+
+/* An event has to fit into a message: one that was made smaller makes the events smaller. False when there is no room for any. */
+static bool fit_events(struct settings *settings)
+{
+    uint32_t max_message = settings->server.max_message;
+    if (settings->bus.max_event == 0 && max_message > 0 && max_message < SETTINGS_DEFAULT_MESSAGE)
+        settings->bus.max_event = max_message > BUS_SLACK ? max_message - BUS_SLACK : 0;
+    return max_message == 0 || max_message > BUS_SLACK || settings->bus.max_event > 0;
+}
+
 /* The bus is the server's; its handle is for its counters. */
 static int add_bus(msgsrv_server *server, struct settings *settings)
 {
@@ -94,7 +106,7 @@ static int prepare(struct settings *settings, msgsrv_server **server)
         return app_fail("start", &error, "");
     if (settings->access_log && add_access_log(*server, &error) != MSGSRV_OK)
         return app_fail("start", &error, "");
-    int added = settings->no_bus ? APP_GO_ON : add_bus(*server, settings);
+    int added = settings->no_bus || !fit_events(settings) ? APP_GO_ON : add_bus(*server, settings);
     if (added != APP_GO_ON)
         return added;
     for (size_t i = 0; i < settings->listen_count; i++) {

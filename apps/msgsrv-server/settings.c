@@ -57,7 +57,7 @@ static const struct app_number NUMBERS[] = {
     {BUS("bus-max-match-nodes", APP_COUNT, false, bus.max_match_nodes, "pattern nodes of one publish; from 64 [4096]")},
     {BUS("bus-max-retained-bytes", APP_SIZE, false, bus_max_retained, "retained events of all topics [256MiB]")},
     {BUS("bus-topic-idle", APP_TIME_MS, false, bus.topic_idle_ms, "before an unused topic is forgotten [60s]")},
-    {BUS("bus-max-event", APP_SIZE, false, bus.max_event, "one payload; 1 to 63MiB [4MiB less 64KiB]")},
+    {BUS("bus-max-event", APP_SIZE, false, bus.max_event, "one payload [--max-message, at most 4MiB, less 64KiB]")},
     {"grace", APP_TIME_MS, true, 0, MOST, offsetof(struct settings, grace_ms), "for open calls when draining [10s]"},
 };
 #define NUMBER_COUNT (sizeof NUMBERS / sizeof *NUMBERS)

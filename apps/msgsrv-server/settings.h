@@ -9,6 +9,7 @@
 #include <msgsrv/msgsrv.h>
 
 #define SETTINGS_LISTEN_MAX 64
+#define SETTINGS_DEFAULT_MESSAGE (4u * 1024 * 1024) /* the library's default of max_message */
 
 struct settings {
     msgsrv_server_options server; /* every number of it; without its log callback */

@@ -187,13 +187,12 @@ msgsrv_status msi_group_join(msi_sub *sub, const msi_sub_spec *spec, msgsrv_erro
     return MSGSRV_OK;
 }
 
-/* Back to the front, in their order; what was taken may have been seen. */
+/* Back to the front, in their order. */
 static void take_back(group *of, msi_sub *member)
 {
     while (member->dealt_tail != member->dealt_head) {
         msi_waiting_item *item = dealt_at(member, --member->dealt_tail);
-        if (member->dealt_tail < member->dealt_taken)
-            item->redelivered = true;
+        item->redelivered = true; /* it may have been seen, and comes behind what others have had since */
         if (!item->is_gap && !msi_waiting_prepend(&of->waiting, item)) {
             msi_waiting_lose(&of->waiting, MSGSRV_GAP_ENGINE, item->what);
             drop(item);

@@ -80,6 +80,7 @@ msgsrv_status msi_core_declare_topic(msi_core *core, msi_view name, msi_view typ
     if (status != MSGSRV_OK)
         return status;
     msi_core_lock(core);
+    msi_topics_sweep(core, msi_now());
     bool fresh = !msi_topic_find(core, name);
     topic *on = msi_topic_get(core, name, error);
     status = on ? msi_topic_open_log(core, on, error) : MSGSRV_RESOURCE_EXHAUSTED;

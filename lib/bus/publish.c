@@ -171,8 +171,13 @@ static msgsrv_status find_topic(msi_publisher *publisher, const msi_publication 
     if (on->name->type_size != publication->type.size ||
         memcmp(on->name->type, publication->type.data, publication->type.size) != 0) {
         status = msi_check_type_name(publication->type, error);
-        if (status == MSGSRV_OK)
-            status = msi_topic_bind(core, on, publication->type, error);
+        if (status != MSGSRV_OK)
+            return status;
+        msi_topics_sweep(core, msi_now()); /* nobody may miss what it is bound to */
+        on = msi_topic_get(core, publication->topic, error);
+        if (!on)
+            return MSGSRV_RESOURCE_EXHAUSTED;
+        status = msi_topic_bind(core, on, publication->type, error);
     }
     if (status == MSGSRV_OK && !msi_topic_route(core, on))
         status = msi_error_memory(error);

@@ -128,6 +128,7 @@ static void advance(msi_queue *queue, uint64_t now)
         queue->now = now;
     while (queue->unsettled.first && queue->unsettled.first->ack_end <= queue->now) {
         msi_message *message = queue->unsettled.first;
+        queue->box[message->dead].told = false; /* its consumer may have stopped for want of credit, and has some now */
         msi_message_detach(queue, message);
         come_back(queue, message, 0);
     }

@@ -35,7 +35,8 @@ typedef struct msi_queue_settings {
 
 /*
  * Told when something can be taken that could not before; with the lock; once until the next take that finds nothing. Messages and dead
- * letters are two things here: there may be either. Whoever stops before a take has found nothing, for want of credit, comes back by itself.
+ * letters are two things here: there may be either. Whoever stops before a take has found nothing, for want of credit, comes back by itself when it
+ * settles; when it has credit again because time has taken a delivery from it, and there is something to take, all are told anew.
  */
 typedef void (*msi_queue_ready_fn)(msi_queue *queue, void *ctx);
 
@@ -90,7 +91,7 @@ bool msi_queue_take(msi_queue *queue, bool dead, uint64_t now, msi_queue_consume
                     msi_queue_delivery *delivery);
 
 /*
- * Settles. OK, or NOT_FOUND: it is not (any more) a delivery of this consumer. `reason`, of a nak or reject, may be NULL; 256 bytes of it are kept.
+ * Settles. OK, or NOT_FOUND: it is not (any more) a delivery of this consumer. `reason`, of a nak or reject, may be NULL; 255 bytes of it are kept.
  * An ack or reject of a dead letter removes it.
  */
 msgsrv_status msi_queue_settle(msi_queue *queue, uint64_t now, uint64_t delivery, msi_queue_consumer *consumer,

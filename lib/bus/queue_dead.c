@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/utf8.h"
-
 /* What is kept of a text: all of it, or what is whole of its beginning. NULL without memory. */
 static char *kept(const char *text)
 {
@@ -16,7 +14,12 @@ static char *kept(const char *text)
         while (size > 0 && ((uint8_t)text[size] & 0xc0) == 0x80)
             size--;
     }
-    return strndup(text, size);
+    char *copy = malloc(size + 1);
+    if (copy) {
+        memcpy(copy, text, size);
+        copy[size] = 0;
+    }
+    return copy;
 }
 
 void msi_message_said(msi_message *message, const char *reason)

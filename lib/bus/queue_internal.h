@@ -28,7 +28,7 @@
 #include "bus/queue.h"
 
 /* Bytes of what a consumer says of a failure that are kept: of a message's first and last one. */
-#define MSI_QUEUE_ERROR_MAX 256u
+#define MSI_QUEUE_ERROR_MAX 255u
 
 /* Messages whose memory is kept for the next ones. */
 #ifndef MSI_QUEUE_SPARE_MAX

@@ -449,6 +449,8 @@ size_t msi_take_deliveries(msi_taker *taker, msi_queue_delivery *deliveries, siz
     core_queue *queue = taker->queue;
     *ended = !queue;
     uint64_t now = msi_now();
+    if (queue)
+        core->ops->advance(queue->queue, now); /* what was not settled in time does not count against the prefetch */
     while (queue && count < max) {
         if (taker->consumer.unsettled >= taker->prefetch ||
             !core->ops->take(queue->queue, taker->dead, now, &taker->consumer, &deliveries[count])) {

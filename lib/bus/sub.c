@@ -152,8 +152,10 @@ static void sub_free(msi_sub *sub)
 /* An exact topic that is bound to another type will never have anything for it. */
 static msgsrv_status check_bound(msi_core *core, const msi_sub *sub, msgsrv_error *error)
 {
-    const topic *on =
-        sub->type.size && msi_pattern_exact(sub->bound.pattern) ? msi_topic_find(core, sub->bound.pattern) : NULL;
+    if (!sub->type.size || !msi_pattern_exact(sub->bound.pattern))
+        return MSGSRV_OK;
+    msi_topics_sweep(core, msi_now()); /* perhaps nobody misses what it is bound to */
+    const topic *on = msi_topic_find(core, sub->bound.pattern);
     if (!on || !on->name->type_size || msi_view_equal(sub->type, msi_view_of(on->name->type)))
         return MSGSRV_OK;
     return msi_error(error, MSGSRV_FAILED_PRECONDITION, "the topic %s is bound to the type %s, not to %s",

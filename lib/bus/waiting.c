@@ -131,14 +131,17 @@ static msi_gap *gap_of(msi_waiting_item *item, msgsrv_gap_reason reason)
     return gap && gap->reason == reason ? gap : NULL;
 }
 
-static void count_lost(msi_waiting *waiting, msi_event *event, msi_gap *gap)
+/* An event is lost, and with it those that it stood for, which were counted when it replaced them. */
+static void count_lost(msi_waiting *waiting, msi_event *event, uint32_t replaced, msi_gap *gap)
 {
     waiting->lost++;
     event->name->lost++;
-    if (gap)
-        msi_gap_add(gap, event->name, event->sequence);
+    if (!gap)
+        waiting->untold += replaced + 1ull;
+    else if (replaced)
+        msi_gap_add_range(gap, event->name, event->sequence - replaced, event->sequence, replaced + 1ull);
     else
-        waiting->untold++;
+        msi_gap_add(gap, event->name, event->sequence);
 }
 
 void msi_waiting_lose(msi_waiting *waiting, msgsrv_gap_reason reason, msi_event *event)
@@ -151,7 +154,7 @@ void msi_waiting_lose(msi_waiting *waiting, msgsrv_gap_reason reason, msi_event 
             gap = NULL;
         }
     }
-    count_lost(waiting, event, gap);
+    count_lost(waiting, event, 0, gap);
 }
 
 msi_gap *msi_waiting_take_last_gap(msi_waiting *waiting)
@@ -202,6 +205,7 @@ static void lose_oldest(msi_waiting *waiting)
     }
     msi_waiting_item *gone = at(waiting, place);
     msi_event *event = gone->what;
+    uint32_t replaced = gone->replaced;
     count_out(waiting, gone);
     gone->what = NULL;
     uint64_t behind = place + 1;
@@ -209,7 +213,7 @@ static void lose_oldest(msi_waiting *waiting)
         *gone = (msi_waiting_item){.what = gap, .is_gap = true};
     else
         place++;
-    count_lost(waiting, event, gap);
+    count_lost(waiting, event, replaced, gap);
     msi_event_unref(event);
     close_up(waiting, place);
     if (gap)

@@ -41,7 +41,7 @@ bool msi_outlet_room(msi_outlet *outlet, msgsrv_stream *stream)
         return false;
     if (below(outlet, stream, conn->limits->max_output, outlet->max_stream_output))
         return true;
-    if (conn->loop->out_owner != conn || conn->loop->out.len == 0)
+    if (!conn->out || conn->out->buf.len == 0)
         return false;
     msi_conn_pin(conn);
     conn->io->flush(conn);

@@ -52,6 +52,7 @@ msgsrv_stream *msi_stream_new(const msi_stream_owner *owner, void *of, msi_loop 
     stream->wake_post.run = on_wake_post;
     stream->wake_task.run = on_wake_task;
     stream->credit_task.run = on_credit_task;
+    stream->credit_task.silent = true;
     msi_count(&loop->counters.streams_open, 1);
     return stream;
 }

@@ -184,7 +184,10 @@ static bool send_head(msi_lane *lane, msgsrv_error *error)
     if (!lane->head_sent && lane->head.len && !send_now(lane, &lane->head, error))
         return false;
     lane->head_sent = true;
-    if (!lane->wants_receipts || lane->receipts_asked)
+    lock(lane);
+    bool ask_now = lane->wants_receipts && !lane->receipts_asked;
+    unlock(lane);
+    if (!ask_now)
         return true;
     uint8_t ask[] = {3 << 3 | MSI_WIRE_VARINT, 1};
     lane->receipts_asked = send_now(lane, &(msi_buf){ask, sizeof ask, sizeof ask}, error);
@@ -209,7 +212,10 @@ void msi_lane_pump(msi_lane *lane)
         }
         chunk_sent(lane, chunk);
     }
-    if (lane->stream && !lane->ticking && msi_lane_unanswered(lane)) {
+    lock(lane);
+    bool waits = msi_lane_unanswered(lane) != 0;
+    unlock(lane);
+    if (lane->stream && !lane->ticking && waits) {
         lane->ticking = true;
         lane->marks[0] = lane->marks[1] = 0;
         msgsrv_stream_wake_after(lane->stream, tick_ms(lane));

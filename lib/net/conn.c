@@ -130,9 +130,10 @@ void msi_conn_close(msi_conn *conn, msi_close why)
     if (conn->write_event)
         event_free(conn->write_event);
     conn->write_event = NULL;
-    if (loop->out_owner == conn) {
-        loop->out_owner = NULL;
-        loop->out.len = 0;
+    if (conn->out) {
+        conn->out->owner = NULL;
+        conn->out->buf.len = 0;
+        conn->out = NULL;
     }
     if (conn->queued)
         TAILQ_REMOVE(&loop->dirty, conn, turn);
@@ -337,17 +338,30 @@ static void go_on(msi_conn *conn)
 
 /* Output. */
 
+/* Mostly there is one connection that is written to in a bracket, and it gets the first. */
+static msi_out *take_out(msi_conn *conn)
+{
+    msi_loop *loop = conn->loop;
+    for (unsigned i = 0; i < MSI_LOOP_OUTS; i++) {
+        msi_out *out = &loop->outs[i];
+        if (!out->owner) {
+            out->owner = conn;
+            return out;
+        }
+    }
+    return NULL;
+}
+
 msi_buf *msi_conn_out_begin(msi_conn *conn)
 {
     msi_loop *loop = conn->loop;
     if (!msi_conn_open(conn) || conn->write_dead)
         return NULL;
-    if (loop->out_owner == conn)
-        return &loop->out;
-    if (!loop->out_owner && conn->waiting == 0) {
-        loop->out_owner = conn;
+    if (conn->out)
+        return &conn->out->buf;
+    if (conn->waiting == 0 && (conn->out = take_out(conn)) != NULL) {
         queue_turn(conn);
-        return &loop->out;
+        return &conn->out->buf;
     }
     loop->scratch.len = 0;
     return &loop->scratch;
@@ -366,8 +380,8 @@ bool msi_conn_keep_output(msi_conn *conn, const uint8_t *data, size_t size)
 bool msi_conn_out_end(msi_conn *conn)
 {
     msi_loop *loop = conn->loop;
-    if (loop->out_owner == conn) {
-        if (loop->out.len >= MSI_FLUSH_SIZE)
+    if (conn->out) {
+        if (conn->out->buf.len >= MSI_FLUSH_SIZE)
             conn->io->flush(conn);
         return !conn->closed;
     }
@@ -398,9 +412,8 @@ void msi_conn_write_failed(msi_conn *conn)
 
 bool msi_conn_over(msi_conn *conn)
 {
-    msi_loop *loop = conn->loop;
     size_t limit = conn->limits->max_output + conn->excess;
-    if (conn->waiting + (loop->out_owner == conn ? loop->out.len : 0) <= limit)
+    if (msi_conn_backlog(conn) <= limit)
         return false;
     conn->io->flush(conn);
     if (!conn->closed && conn->waiting > limit)
@@ -505,8 +518,24 @@ void msi_conns_turn(msi_loop *loop)
             conn->io->flush(conn);
         msi_conn_unpin(conn);
     }
-    if (loop->out.cap > 2 * MSI_FLUSH_SIZE)
-        msi_pool_put(&loop->pool, &loop->out);
+    for (unsigned i = 0; i < MSI_LOOP_OUTS; i++) {
+        if (loop->outs[i].buf.cap > 2 * MSI_FLUSH_SIZE)
+            msi_pool_put(&loop->pool, &loop->outs[i].buf);
+    }
+}
+
+void msi_conns_relieve(msi_loop *loop)
+{
+    if (!loop->outs[MSI_LOOP_OUTS - 1].owner)
+        return;
+    for (unsigned i = 0; i < MSI_LOOP_OUTS; i++) {
+        msi_conn *conn = loop->outs[i].owner;
+        if (!conn)
+            continue;
+        msi_conn_pin(conn);
+        conn->io->flush(conn);
+        msi_conn_unpin(conn);
+    }
 }
 
 /* Time limits. */

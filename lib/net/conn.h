@@ -91,6 +91,7 @@ typedef struct msi_conn {
     msi_buf stash;        /* input not taken */
     size_t need;          /* bytes of the whole frame that the stash begins; 0: not known */
     size_t skip;          /* bytes to throw away before the next frame */
+    msi_out *out;         /* the loop's, while output of it is collected there; else NULL */
     uint64_t sent;        /* bytes that the kernel has taken, in all */
     size_t waiting;       /* bytes in the bufferevent's output, as counted in the stats */
     size_t excess;        /* how far the owner went over max_output without that being a reason to stop reading */
@@ -156,7 +157,7 @@ bool msi_conn_over(msi_conn *conn);
 /* Bytes that are collected or wait for the socket. */
 static inline size_t msi_conn_backlog(const msi_conn *conn)
 {
-    return conn->waiting + (conn->loop->out_owner == conn ? conn->loop->out.len : 0);
+    return conn->waiting + (conn->out ? conn->out->buf.len : 0);
 }
 
 /* The place in the stream of output where the next byte will be, counted as `sent` is. */
@@ -183,6 +184,9 @@ void msi_conn_close(msi_conn *conn, msi_close why);
 
 /* For the loop: works through the dirty list. */
 void msi_conns_turn(msi_loop *loop);
+
+/* For the loop: sends what is collected when it is collected for as many connections as can be; not while one is written to. */
+void msi_conns_relieve(msi_loop *loop);
 
 /* For msi_io: the socket takes no output any more. What the peer sent before is still handed over, if we were reading at all. */
 void msi_conn_write_failed(msi_conn *conn);

@@ -115,24 +115,25 @@ static void plain_read(msi_conn *conn)
         read_behind_small(conn, buffer);
 }
 
-/* Sends the loop's collected bytes of this connection. */
+/* Sends the collected bytes of this connection. */
 static bool flush_collected(msi_conn *conn)
 {
-    msi_loop *loop = conn->loop;
-    size_t size = loop->out.len;
-    loop->out_owner = NULL;
-    loop->out.len = 0;
+    const uint8_t *data = conn->out->buf.data;
+    size_t size = conn->out->buf.len;
+    conn->out->owner = NULL;
+    conn->out->buf.len = 0;
+    conn->out = NULL;
     if (size == 0)
         return true;
-    ssize_t sent = send(conn->fd, loop->out.data, size, MSG_NOSIGNAL);
+    ssize_t sent = send(conn->fd, data, size, MSG_NOSIGNAL);
     if (sent < 0 && !would_block()) {
         msi_conn_write_failed(conn);
         return false;
     }
     size_t done = sent > 0 ? (size_t)sent : 0;
-    msi_count(&loop->counters.bytes_sent, done);
+    msi_count(&conn->loop->counters.bytes_sent, done);
     conn->sent += done;
-    return done == size || msi_conn_keep_output(conn, loop->out.data + done, size - done);
+    return done == size || msi_conn_keep_output(conn, data + done, size - done);
 }
 
 /* Sends what waits. 1: all; 0: not all, with or without progress as *progress says; -1: closed. */
@@ -171,7 +172,7 @@ static int flush_waiting(msi_conn *conn, bool *progress)
 static void plain_flush(msi_conn *conn)
 {
     bool progress = false;
-    if (conn->loop->out_owner == conn) {
+    if (conn->out) {
         if (!flush_collected(conn))
             return;
     } else if (!conn->blocked && flush_waiting(conn, &progress) < 0) {

@@ -61,17 +61,19 @@ msi_loop *msi_loop_enter(msi_loop *loop)
     return before;
 }
 
-/* What waits for the end of the bracket: each once, or put off. */
-static void run_leaving(msi_loop *loop, bool put_off)
+/* What waits for the end of the bracket: each once, or put off; in a quiet bracket, those that tell the program something are. */
+static void run_leaving(msi_loop *loop, bool quiet, bool put_off)
 {
     msi_task *task;
     loop->runs_leaving = true;
     while ((task = TAILQ_FIRST(&loop->leaving)) != NULL) {
         msi_loop_undefer(loop, task);
-        if (put_off)
+        if (put_off || (quiet && !task->silent)) {
             msi_loop_defer(loop, task);
-        else
-            task->run(task);
+            continue;
+        }
+        task->run(task);
+        msi_conns_relieve(loop);
     }
     loop->runs_leaving = false;
 }
@@ -83,11 +85,10 @@ static void end_bracket(msi_loop *loop)
     do {
         if (loop->before_leave)
             loop->before_leave(loop);
-        run_leaving(loop, quiet);
-        quiet = true;
+        run_leaving(loop, quiet, false);
         msi_conns_turn(loop);
     } while (loop->work_left);
-    run_leaving(loop, true); /* what the turn has queued */
+    run_leaving(loop, true, true); /* what sending and reading on have queued */
 }
 
 void msi_loop_leave(msi_loop *loop, msi_loop *before)
@@ -314,7 +315,8 @@ void msi_loop_release(msi_loop *loop)
         run_list(loop, posts);
     release_base(loop);
     msi_mailbox_unref(loop->mailbox);
-    msi_buf_release(&loop->out);
+    for (unsigned i = 0; i < MSI_LOOP_OUTS; i++)
+        msi_buf_release(&loop->outs[i].buf);
     msi_buf_release(&loop->scratch);
     msi_pool_release(&loop->pool);
     free(loop->recv_buf);

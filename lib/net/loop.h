@@ -28,7 +28,15 @@ typedef struct msi_task {
     void (*run)(struct msi_task *task); /* in a bracket; the task may be gone afterwards */
     bool queued;
     bool at_leave; /* in `leaving`, not in `tasks` */
+    bool silent;   /* it tells the program nothing, and so may run when one of its own functions leaves a bracket */
 } msi_task;
+
+/* Output of one connection, collected until the end of a bracket. */
+typedef struct msi_out {
+    msi_buf buf;
+    struct msi_conn *owner; /* NULL: it is free */
+} msi_out;
+#define MSI_LOOP_OUTS 16u
 
 typedef struct msi_loop {
     struct event_base *base;
@@ -53,9 +61,8 @@ typedef struct msi_loop {
     uint64_t tick_due;
     uint64_t now;      /* of this bracket; 0: not looked at yet */
     uint8_t *recv_buf; /* MSI_RECV_SIZE behind room for MSI_STASH_SMALL; made by the first read */
-    msi_buf out;       /* answers collected for out_owner */
-    struct msi_conn *out_owner;
-    msi_buf scratch; /* for output to connections that do not own `out` */
+    msi_out outs[MSI_LOOP_OUTS];
+    msi_buf scratch; /* for output to connections that have none of `outs` */
     msi_pool pool;
     TAILQ_HEAD(msi_conn_list, msi_conn) dirty; /* connections with something to send or to go on reading */
     TAILQ_HEAD(msi_all_conns, msi_conn) conns;

@@ -145,8 +145,8 @@ static bool put_enum(writer *to, const msi_field_desc *field, int32_t number)
         return fail(to, MSGSRV_NOT_FOUND, field->type_name, "the schema has no such enum");
     if (to->limits->options.enum_numbers)
         return put_number(to, number);
-    if (strcmp(type->full_name, "google.protobuf.NullValue") == 0)
-        return put(to, "null");
+    if (number == 0 && strcmp(type->full_name, "google.protobuf.NullValue") == 0)
+        return put(to, "null"); /* another number is no value of it, and would be lost */
     const char *name = msi_enum_name(type, number);
     return name ? put_text(to, name, strlen(name)) : put_number(to, number);
 }

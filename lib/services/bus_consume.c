@@ -110,6 +110,7 @@ static const uint8_t *handle(void *ctx, const uint8_t *at, const uint8_t *end)
             continue;
         msgsrv_status status = settle(own, field.bytes, &error);
         intake->last++;
+        intake->burst++;
         if (status)
             msi_bus_put_refusal(&intake->answers, RESPONSE_REFUSALS, intake->last, status, error.text);
     }
@@ -235,7 +236,6 @@ static msgsrv_status end_if_due(const consumer *own)
 /* One response. AGAIN: there is nothing to say. */
 static msgsrv_status respond(consumer *own, msi_writer *response)
 {
-    uint64_t last = own->intake.last;
     if (!own->ready_told)
         msi_bus_put_number(response, RESPONSE_READY, 1);
     put_answers(&own->intake, response);
@@ -244,8 +244,8 @@ static msgsrv_status respond(consumer *own, msi_writer *response)
     own->ready_told = true;
     if (!response->size && !response->no_memory)
         return MSGSRV_AGAIN;
-    msgsrv_status status = msi_bus_send(own->stream, response);
-    return status ? status : msi_bus_intake_told(&own->intake, own->stream, last, handle, own);
+    msi_bus_intake_told(&own->intake); /* or the stream has failed */
+    return msi_bus_send(own->stream, response);
 }
 
 static msgsrv_status pump(consumer *own)
@@ -257,7 +257,9 @@ static msgsrv_status pump(consumer *own)
     msi_writer_release(&response);
     if (status == MSGSRV_AGAIN)
         schedule(own);
-    return status == MSGSRV_OK || status == MSGSRV_AGAIN ? end_if_due(own) : status;
+    if (status == MSGSRV_OK || status == MSGSRV_AGAIN)
+        status = msi_bus_intake_go_on(&own->intake, own->stream, handle, own);
+    return status ? status : end_if_due(own);
 }
 
 /* ---- the stream ---- */

@@ -147,6 +147,7 @@ static void publish_batch(publish_stream *own, batch *of)
     for (uint32_t i = 0; i < of->count; i++) {
         msgsrv_status status = msi_core_publish_locked(own->publisher, &of->publications[i].is, now, &receipt, &error);
         own->intake.last++;
+        own->intake.burst++;
         if (status)
             refuse(own, status, &error);
         else if (own->receipts)
@@ -158,6 +159,7 @@ static void publish_batch(publish_stream *own, batch *of)
         msi_bus_drop_publication(&of->publications[i]);
     if (of->bad) {
         own->intake.last++;
+        own->intake.burst++;
         refuse(own, of->bad, &of->error);
     }
 }
@@ -216,28 +218,31 @@ static msgsrv_status take_message(publish_stream *own, msgsrv_stream *stream, co
     return msi_bus_intake_message(&own->intake, stream, msi_bus_view(message), handle, own);
 }
 
-static msgsrv_status end_if_due(publish_stream *own, msgsrv_stream *stream)
+/* Sends the answers to all that was taken, if they can be sent now. */
+static msgsrv_status answer(publish_stream *own, msgsrv_stream *stream)
 {
+    msi_bus_intake *intake = &own->intake;
+    if (!msi_bus_intake_owes(intake) || !msgsrv_stream_ask_to_send(stream))
+        return MSGSRV_OK;
+    msi_bus_put_number(&intake->answers, STREAM_LAST, intake->last);
+    msgsrv_status status = msi_bus_send(stream, &intake->answers);
+    if (status == MSGSRV_OK)
+        msi_bus_intake_told(intake);
+    return status;
+}
+
+static msgsrv_status go_on(publish_stream *own, msgsrv_stream *stream)
+{
+    msgsrv_status status = answer(own, stream);
+    if (status == MSGSRV_OK && !own->draining)
+        status = msi_bus_intake_go_on(&own->intake, stream, handle, own);
+    if (status || msi_bus_intake_owes(&own->intake))
+        return status;
     if (own->draining)
         return msgsrv_stream_fail(stream, MSGSRV_UNAVAILABLE, MSI_SHUTTING_DOWN);
     if (own->finishing)
         (void)msgsrv_stream_finish(stream);
     return MSGSRV_OK;
-}
-
-/* Answers all that was taken, if it can be sent now. */
-static msgsrv_status answer(publish_stream *own, msgsrv_stream *stream)
-{
-    msi_bus_intake *intake = &own->intake;
-    if (!msi_bus_intake_owes(intake))
-        return end_if_due(own, stream);
-    if (!msgsrv_stream_ask_to_send(stream))
-        return MSGSRV_OK;
-    msi_bus_put_number(&intake->answers, STREAM_LAST, intake->last);
-    msgsrv_status status = msi_bus_send(stream, &intake->answers);
-    if (status == MSGSRV_OK)
-        status = msi_bus_intake_told(intake, stream, intake->last, handle, own);
-    return status || msi_bus_intake_owes(intake) ? status : end_if_due(own, stream);
 }
 
 static msgsrv_status begin(const msi_bus_service *service, msgsrv_stream *stream)
@@ -272,10 +277,10 @@ msgsrv_status msi_serve_publish_stream(const void *none, msgsrv_stream *stream, 
         return take_message(own, stream, in);
     case MSGSRV_STREAM_HALF_CLOSE:
         own->finishing = true;
-        return answer(own, stream);
+        return go_on(own, stream);
     case MSGSRV_STREAM_DRAINING:
         own->draining = true;
-        return answer(own, stream);
+        return go_on(own, stream);
     case MSGSRV_STREAM_CLOSED:
         closed(own);
         return MSGSRV_OK;
@@ -284,5 +289,5 @@ msgsrv_status msi_serve_publish_stream(const void *none, msgsrv_stream *stream, 
     case MSGSRV_STREAM_BEGIN:
         break;
     }
-    return answer(own, stream);
+    return go_on(own, stream);
 }

@@ -110,14 +110,18 @@ static void resume(msi_bus_intake *intake, msgsrv_stream *stream)
     msgsrv_stream_resume(stream);
 }
 
-msgsrv_status msi_bus_intake_told(msi_bus_intake *intake, msgsrv_stream *stream, uint64_t last,
-                                  msi_bus_handle_fn handle, void *ctx)
+void msi_bus_intake_told(msi_bus_intake *intake)
 {
-    intake->told = last;
+    intake->told = intake->last;
     intake->answers.size = 0;
     if (intake->answers.room > MSI_BUS_RESPONSE_SOFT / 8)
         msi_writer_release(&intake->answers);
-    if (!intake->stopped)
+}
+
+msgsrv_status msi_bus_intake_go_on(msi_bus_intake *intake, msgsrv_stream *stream, msi_bus_handle_fn handle, void *ctx)
+{
+    intake->burst = 0;
+    if (!intake->stopped || msi_bus_intake_full(intake))
         return MSGSRV_OK;
     const uint8_t *end = intake->rest + intake->rest_size;
     const uint8_t *at = handle(ctx, intake->rest + intake->rest_at, end);

@@ -58,7 +58,8 @@ void msi_bus_drop_published(msi_bus_published *published);
 
 /*
  * The side of a stream on which numbered things come in and are answered cumulatively. An answer that cannot be sent waits, and grows; when it has
- * grown to its bound, the rest of the message that is being handled is kept, and the stream is paused until the answer has gone.
+ * grown to its bound, the rest of the message that is being handled is kept, and the stream is paused until the answer has gone. The same, until the
+ * next wake-up, when much has been handled in one.
  */
 typedef struct msi_bus_intake {
     uint64_t last;      /* the number of the last thing that was handled */
@@ -67,16 +68,20 @@ typedef struct msi_bus_intake {
     uint8_t *rest;      /* of a message */
     size_t rest_size;
     size_t rest_at;
-    uint32_t kept; /* its credit */
+    uint32_t kept;  /* its credit */
+    uint32_t burst; /* things handled in this wake-up */
     bool stopped;
 } msi_bus_intake;
+
+/* Handled at once: then those get their turn who are woken by it, and whose queues have room for so much. */
+#define MSI_BUS_BURST 256u
 
 /* Handles things from `at` on, until the end or until the answers are full, and returns how far it came. */
 typedef const uint8_t *(*msi_bus_handle_fn)(void *ctx, const uint8_t *at, const uint8_t *end);
 
 static inline bool msi_bus_intake_full(const msi_bus_intake *intake)
 {
-    return intake->answers.size >= MSI_BUS_RESPONSE_SOFT || intake->answers.no_memory;
+    return intake->answers.size >= MSI_BUS_RESPONSE_SOFT || intake->burst >= MSI_BUS_BURST || intake->answers.no_memory;
 }
 static inline bool msi_bus_intake_owes(const msi_bus_intake *intake)
 {
@@ -87,9 +92,11 @@ static inline bool msi_bus_intake_owes(const msi_bus_intake *intake)
 msgsrv_status msi_bus_intake_message(msi_bus_intake *intake, msgsrv_stream *stream, msi_view message,
                                      msi_bus_handle_fn handle, void *ctx);
 
-/* The answers are in a response that was sent: goes on with what is kept, and asks to be woken when there are answers again. */
-msgsrv_status msi_bus_intake_told(msi_bus_intake *intake, msgsrv_stream *stream, uint64_t last,
-                                  msi_bus_handle_fn handle, void *ctx);
+/* All answers are in a response that was sent. */
+void msi_bus_intake_told(msi_bus_intake *intake);
+
+/* In each wake-up, behind that: goes on with what is kept, if it can, and asks to be woken when there are answers again. */
+msgsrv_status msi_bus_intake_go_on(msi_bus_intake *intake, msgsrv_stream *stream, msi_bus_handle_fn handle, void *ctx);
 void msi_bus_intake_release(msi_bus_intake *intake);
 
 /* A TopicInfo. */

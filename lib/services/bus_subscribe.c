@@ -265,7 +265,7 @@ static msgsrv_status deliver(subscription *own, msi_writer *response, const msi_
         const msi_taken *from = items + at;
         at += fill(own, response, from, count - at);
         bool ends = from == items + at;
-        if (at == count)
+        if (at == count && !own->member) /* a group's events come in no order of the bus's */
             msi_bus_put_number(response, RESPONSE_POSITION, position);
         if (response->size || response->no_memory) {
             msgsrv_status status = send(own, response);

@@ -242,12 +242,13 @@ START_TEST(a_groups_queue_is_bounded_as_its_first_member_said_and_its_losses_are
     bt_sub *two = bt_subscribe(bt_handle_new("two"),
                                &(msgsrv_subscribe_options){.pattern = "t.*", .group = "workers", .max_events = 999});
     one->handle->stalled = two->handle->stalled = true;
-    bt_publish_many(bt.pub, "t.a", 1, 20, 0);
+    bt_publish_many(bt.pub, "t.a", 1, 1000, 0); /* what members have been given is not in the group's queue any more */
     one->handle->stalled = two->handle->stalled = false;
-    BT_UNTIL(one->events + two->events + bt_gap_total(one) + bt_gap_total(two) == 20);
-    ck_assert_uint_eq(bt_gap_total(one) + bt_gap_total(two), 15);
+    BT_UNTIL(one->events + two->events + bt_gap_total(one) + bt_gap_total(two) == 1000);
+    uint64_t lost = bt_gap_total(one) + bt_gap_total(two);
+    ck_assert_uint_ge(lost, 1000 - 5 - 2 * 100);
     msgsrv_bus_get_stats(bt.pub->bus, &stats);
-    ck_assert_uint_eq(stats.lost, 15);
+    ck_assert_uint_eq(stats.lost, lost);
 }
 END_TEST
 

@@ -54,8 +54,8 @@ START_TEST(queues_are_bound_to_patterns_and_types)
     uint8_t payload[16];
     size_t size = bt_encode(payload, 1, 0);
     bt_queue_of("patterns", NULL, "a.*", "b", "a.x", NULL); /* one message once, though two match */
-    bt_declare_queue("types", &(msgsrv_queue_options){.types = (const char *const[]){"conf.A", "conf.B"},
-                                                      .type_count = 2});
+    bt_declare_queue("types",
+                     &(msgsrv_queue_options){.types = (const char *const[]){"conf.A", "conf.B"}, .type_count = 2});
     bt_declare_queue("both", &(msgsrv_queue_options){.types = (const char *const[]){"conf.A"},
                                                      .type_count = 1,
                                                      .patterns = (const char *const[]){"a.>"},

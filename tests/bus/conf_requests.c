@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+/* Static wherever it is used: what is under way ends when the test's bus does, behind the test. */
 typedef struct question {
     unsigned done;
     msgsrv_status status;
@@ -93,7 +94,7 @@ static bt_sub *responder(bt_handle *handle, const char *pattern, void (*on_event
 
 START_TEST(a_request_goes_to_one_responder_and_its_reply_comes_back)
 {
-    question asked;
+    static question asked;
     bt_sub *one = responder(bt_handle_new("one"), "sum.*", answer_twice_as_much);
     bt_sub *two = responder(bt_handle_new("two"), "sum.*", answer_twice_as_much);
     for (int i = 1; i <= 50; i++) {
@@ -109,7 +110,7 @@ END_TEST
 
 START_TEST(a_request_goes_to_the_least_loaded_responder)
 {
-    question asked[20];
+    static question asked[20];
     bt_sub *one = responder(bt_handle_new("one"), "sum", NULL);
     bt_sub *two = responder(bt_handle_new("two"), "sum", NULL);
     for (size_t i = 0; i < 20; i++)
@@ -129,7 +130,7 @@ END_TEST
 
 START_TEST(a_second_reply_is_not_found)
 {
-    question asked;
+    static question asked;
     bt_sub *sub = responder(bt_handle_new("responder"), "sum", NULL);
     ask(bt.pub, "sum", 1, 0, &asked);
     BT_UNTIL(sub->events == 1);
@@ -146,7 +147,7 @@ END_TEST
 
 START_TEST(a_late_reply_is_not_found)
 {
-    question asked;
+    static question asked;
     bt_sub *sub = responder(bt_handle_new("responder"), "sum", NULL);
     uint64_t begin = ts_now_ms();
     ask(bt.pub, "sum", 1, 50, &asked);
@@ -162,7 +163,7 @@ END_TEST
 
 START_TEST(a_request_that_nobody_answers_fails_at_once)
 {
-    question asked;
+    static question asked;
     bt_subscribe_to(bt_handle_new("plain"), ">"); /* it does not answer */
     responder(bt_handle_new("other"), "other", NULL);
     uint64_t begin = ts_now_ms();
@@ -176,7 +177,7 @@ END_TEST
 
 START_TEST(a_request_whose_responder_goes_away_fails_at_once_and_is_not_sent_again)
 {
-    question asked;
+    static question asked;
     bt_sub *leaves = responder(bt_handle_new("leaves"), "sum", NULL);
     ask(bt.pub, "sum", 1, 0, &asked);
     BT_UNTIL(leaves->events == 1);
@@ -197,7 +198,7 @@ END_TEST
 
 START_TEST(a_request_that_waits_for_a_stalled_responder_fails_when_it_goes)
 {
-    question asked;
+    static question asked;
     bt_sub *stalls = responder(bt_handle_new("stalls"), "sum", NULL);
     stalls->handle->stalled = true;
     ask(bt.pub, "sum", 1, 0, &asked);
@@ -211,7 +212,7 @@ END_TEST
 
 START_TEST(a_responder_gets_requests_and_nothing_else_and_others_get_no_requests)
 {
-    question asked;
+    static question asked;
     bt_sub *responds = responder(bt_handle_new("responder"), "sum", answer_twice_as_much);
     bt_sub *plain = bt_subscribe_to(bt_handle_new("plain"), "sum");
     bt_sub *member = bt_subscribe(bt_handle_new("member"), &(msgsrv_subscribe_options){.pattern = "sum", .group = "g"});
@@ -231,7 +232,7 @@ END_TEST
 
 START_TEST(a_request_of_the_wrong_type_is_refused)
 {
-    question asked = {0};
+    static question asked;
     responder(bt_handle_new("responder"), "sum", NULL);
     bt_publish(bt.pub, "sum", 1);
     ask_type(bt.pub, "sum", "conf.Wrong", 1, 0, &asked);
@@ -244,7 +245,7 @@ END_TEST
 
 START_TEST(a_reply_that_is_wrong_is_refused_and_a_good_one_may_follow)
 {
-    question asked;
+    static question asked;
     bt_sub *sub = responder(bt_handle_new("responder"), "sum", NULL);
     ask(bt.pub, "sum", 1, 0, &asked);
     BT_UNTIL(sub->events == 1);
@@ -268,7 +269,7 @@ END_TEST
 
 START_TEST(freeing_the_asker_ends_its_requests)
 {
-    question asked[3];
+    static question asked[3];
     bt_sub *sub = responder(bt_handle_new("responder"), "sum", NULL);
     bt_handle *asker = bt_handle_new("asker");
     for (size_t i = 0; i < 3; i++)
@@ -290,7 +291,7 @@ END_TEST
 
 START_TEST(there_are_only_so_many_requests)
 {
-    question asked[3];
+    static question asked[3];
     bt_reopen(&(msgsrv_bus_options){.max_requests = 2});
     bt_sub *sub = responder(bt_handle_new("responder"), "sum", NULL);
     for (size_t i = 0; i < 3; i++)
@@ -304,7 +305,7 @@ END_TEST
 
 START_TEST(a_reply_may_come_much_later_than_the_callback)
 {
-    question asked[2];
+    static question asked[2];
     bt_sub *sub = responder(bt_handle_new("responder"), "sum", NULL);
     ask(bt.pub, "sum", 1, 0, &asked[0]);
     ask(bt.pub, "sum", 2, 0, &asked[1]);
@@ -322,7 +323,7 @@ END_TEST
 
 START_TEST(requests_are_no_events_of_a_queue)
 {
-    question asked;
+    static question asked;
     bt_queue_of("q", NULL, "sum", NULL);
     responder(bt_handle_new("responder"), "sum", answer_twice_as_much);
     ask(bt.pub, "sum", 1, 0, &asked);

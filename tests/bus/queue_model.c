@@ -156,8 +156,10 @@ static void advance(model_queue *model, uint64_t now)
     model_message *due;
     if (now > model->now)
         model->now = now;
-    while ((due = first_due(model, true)) != NULL)
+    while ((due = first_due(model, true)) != NULL) {
+        model->told[due->dead] = false;
         come_back(model, due, 0);
+    }
     while ((due = first_due(model, false)) != NULL) {
         if (expired(model, due)) {
             model->counts.expired++;
