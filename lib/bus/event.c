@@ -27,8 +27,8 @@ enum {
 #define SEQUENCE_ROOM (1 + VARINT_MAX)
 #define FIXED_ROOM 9u /* a fixed64 with its tag */
 
-#ifndef MSI_EVENT_SPARE_MAX
-#define MSI_EVENT_SPARE_MAX 4096u /* of a class: what a busy bus has under way at once */
+#ifndef MSI_EVENT_SPARE_BYTES
+#define MSI_EVENT_SPARE_BYTES (4u * 1024 * 1024) /* what a busy bus has under way at once */
 #endif
 
 #define TAG(number, type) ((uint8_t)((number) << 3 | (type)))
@@ -46,7 +46,7 @@ static msi_event *take_memory(msi_event_pool *pool, size_t room)
     if (class < MSI_EVENT_CLASSES && pool->spare[class]) {
         msi_event *event = pool->spare[class];
         pool->spare[class] = event->next_spare;
-        pool->count[class]--;
+        pool->bytes -= sizeof *event + event->room;
         return event;
     }
     room = (size_t) class * MSI_EVENT_CLASS;
@@ -59,13 +59,14 @@ static msi_event *take_memory(msi_event_pool *pool, size_t room)
 static void give_memory(msi_event_pool *pool, msi_event *event)
 {
     uint32_t class = event->room / MSI_EVENT_CLASS;
-    if (class >= MSI_EVENT_CLASSES || pool->count[class] >= MSI_EVENT_SPARE_MAX) {
+    size_t size = sizeof *event + event->room;
+    if (class >= MSI_EVENT_CLASSES || size > MSI_EVENT_SPARE_BYTES - pool->bytes) {
         free(event);
         return;
     }
     event->next_spare = pool->spare[class];
     pool->spare[class] = event;
-    pool->count[class]++;
+    pool->bytes += size;
 }
 
 void msi_event_pool_release(msi_event_pool *pool)
@@ -76,8 +77,8 @@ void msi_event_pool_release(msi_event_pool *pool)
             pool->spare[i] = event->next_spare;
             free(event);
         }
-        pool->count[i] = 0;
     }
+    pool->bytes = 0;
 }
 
 /* ---- names ---- */
