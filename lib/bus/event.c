@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "base/zero.h"
 #include "schema/codec.h"
 
 /* Field numbers of msgsrv.bus.v1.Event (proto/msgsrv/bus.proto), and of its Header. */
@@ -232,7 +233,7 @@ msi_event *msi_event_new(const msi_event_parts *parts)
     if (!event)
         return NULL;
     room = event->room;
-    memset(event, 0, sizeof *event);
+    msi_zero(event, sizeof *event);
     event->room = (uint32_t)room;
     event->refs = 1;
     event->name = msi_topic_name_ref(parts->name);
@@ -333,18 +334,22 @@ msgsrv_status msi_event_decode(msi_event *event, const msgsrv_message_type *type
 
 void msi_event_view(const msi_event *event, bool typed, msgsrv_event *view)
 {
-    *view = (msgsrv_event){.topic = event->name->topic,
-                           .type = event->name->type,
-                           .payload = typed ? NULL : event->payload.data,
-                           .payload_size = typed ? 0 : event->payload.size,
-                           .message = typed ? event->message : NULL,
-                           .sequence = event->sequence,
-                           .epoch = event->name->epoch,
-                           .time_us = event->time_us,
-                           .publisher = event->publisher,
-                           .headers = event->headers,
-                           .header_count = event->header_count,
-                           .request = event->request};
+    /* Each member by itself: as a whole it would be cleared first. */
+    view->topic = event->name->topic;
+    view->type = event->name->type;
+    view->payload = typed ? NULL : event->payload.data;
+    view->payload_size = typed ? 0 : event->payload.size;
+    view->message = typed ? event->message : NULL;
+    view->sequence = event->sequence;
+    view->epoch = event->name->epoch;
+    view->time_us = event->time_us;
+    view->publisher = event->publisher;
+    view->headers = event->headers;
+    view->header_count = event->header_count;
+    view->replaced = 0;
+    view->retained = false;
+    view->redelivered = false;
+    view->request = event->request;
 }
 
 /* ---- on the wire ---- */
