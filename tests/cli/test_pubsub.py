@@ -243,6 +243,28 @@ class Sub(BusTestCase):
                 program.kill()
             self.wait_for_subscriptions(0)
 
+    def flood(self, *arguments):
+        """sub, behind which nobody reads until it has lost something; then all that it prints."""
+        with self.talk("sub", "a", "--max-events", "4", *arguments) as talk:
+            self.wait_for_subscriptions(1)
+            self.good("pub", "a", "-", *TYPE, stdin=(json.dumps({"text": "x" * 60000}) + "\n").encode() * 200)
+            yield talk
+
+    def test_latest(self):
+        for talk in self.flood("--policy", "latest"):
+            line = ""
+            while "(replaced " not in line:
+                line = talk.line()
+            self.assertRegex(line, r'\Aa #\d+ \(replaced \d+\) \{"text":"x+"\}\Z')
+            talk.interrupt()
+
+    def test_disconnect(self):
+        for talk in self.flood("--policy", "disconnect"):
+            result = talk.end()
+            self.assertEqual(result.status, 8)
+            self.assertRegex(result.err, r"\Amsgsrv-client: Subscribe: RESOURCE_EXHAUSTED: .+\n\Z")
+            self.assertRegex(result.out.splitlines()[-1], r"\Agap: .*\(slow\): a #\d+.*\Z")
+
     def test_nobody_reads_any_more(self):
         with open("/dev/full", "wb") as full:
             self.pub("a", "x", "--retain", "1")

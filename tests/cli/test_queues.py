@@ -45,6 +45,14 @@ class Queues(BusTestCase):
                            ("dedup_ms", "none"), ("dedup_ids", 10)):
             self.assertEqual(settings[key], value, key)
 
+    def test_types(self):
+        self.good("queue", "declare", "q", "--type", "EchoMessage", "--type", ".messages.AddRequest")
+        self.assertEqual(self.info("q")["settings"]["types"], ["messages.EchoMessage", "messages.AddRequest"])
+        self.pub("anything", "x")
+        self.assertEqual(self.good("consume", "q", "--count", "1"), 'anything #1 {"text":"x"}\n')
+        self.check(self.run_client("queue", "declare", "r", "--type", "EchoMesage"), 0,
+                   err='msgsrv-client: queue: no type "EchoMesage" is known yet (did you mean messages.EchoMessage?)\n')
+
     def test_table(self):
         self.good("queue", "declare", "b")
         self.good("queue", "declare", "a")
