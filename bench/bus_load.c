@@ -18,6 +18,7 @@
 #include "bus_load.h"
 
 #define STALL_NS 10000000000ull
+#define STALL_LOOKS 300         /* besides: it was not only the machine that stood still */
 #define RING_SIZE (512u * 1024) /* bytes of ready-made batches, about */
 #define EVENTS_MAX 64
 #define LATE_NS 50000000ull /* a paced load that is so late begins its schedule anew: the machine has stood still */
@@ -282,11 +283,21 @@ static void publish_paced(uint64_t *due_ns)
     }
 }
 
+static _Noreturn void give_up_stalled(void)
+{
+    fprintf(
+        stderr, "bus: nothing came for 10 s; of %llu published %llu came to the slowest; %llu bytes were not written, credit %lld items %lld bytes\n",
+        (unsigned long long)published, (unsigned long long)least_got(), (unsigned long long)(ring.end - ring.done),
+        (long long)publisher.items, (long long)publisher.bytes);
+    exit(1);
+}
+
 /* Runs until a time, and that many events have come, which a busy machine may not have done by then; returns when it was over. */
 static uint64_t run_until(uint64_t end_ns, uint64_t least, bool publishes)
 {
     uint64_t now = clock_ns(CLOCK_MONOTONIC), last_ns = now, last_got = all_got(), due_ns = now;
     bool paced = options.mode == MODE_PACED;
+    unsigned idle = 0;
 
     while (now < end_ns || all_got() < least) {
         if (publishes && paced)
@@ -298,9 +309,10 @@ static uint64_t run_until(uint64_t end_ns, uint64_t least, bool publishes)
         if (all_got() != last_got) {
             last_got = all_got();
             last_ns = now;
+            idle = 0;
         }
-        if (now > last_ns + STALL_NS)
-            give_up("nothing came for 10 s");
+        if (++idle > STALL_LOOKS && now > last_ns + STALL_NS)
+            give_up_stalled();
     }
     return now;
 }

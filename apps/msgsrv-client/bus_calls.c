@@ -233,6 +233,7 @@ static int add_bound_types(struct bus_calls *bus, const char *what)
 int bus_find_type(struct bus_calls *bus, const char *what, const char *word, const char **name)
 {
     const struct name *found = NULL;
+    word += *word == '.'; /* as in a .proto, where it says that the name is a whole one */
     *name = word;
     if (strchr(word, '.') && bus_know_type(bus, word))
         return 0;
@@ -255,6 +256,7 @@ int bus_expand_type(struct bus_calls *bus, const char *what, const char *word, c
 {
     const unsigned messages = 1u << MSGSRV_SYMBOL_MESSAGE;
     const struct name *found = NULL;
+    word += *word == '.';
     *name = word;
     int status = types_load(&bus->types);
     if (status == 0)

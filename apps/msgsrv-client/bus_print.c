@@ -12,7 +12,7 @@
 #include "program.h"
 
 #define NAME_ROOM 512
-#define TOPIC_NUMBERS_WIDTH 68 /* of a screen's topic, all but the name and the type */
+#define TOPIC_NUMBERS_WIDTH 69 /* of a screen's topic, all but the name and the type */
 #define QUEUE_NUMBERS_WIDTH 71
 #define NAME_LEAST 12
 #define NONE "-"
@@ -125,10 +125,20 @@ void bus_print_topics_json(struct app_json *json, const struct topic_counts *bef
         print_bus_json(json, &topics->bus);
 }
 
+/* The width of names beside numbers of a width: what is left, but at most `wanted`. */
+static int column(const struct screen *screen, int wanted, unsigned numbers)
+{
+    int left = screen->width > numbers + NAME_LEAST ? (int)(screen->width - numbers) : NAME_LEAST;
+    return left < wanted ? left : wanted;
+}
+
 void bus_draw_topics(struct screen *screen, const struct topic_counts *before, const msgsrv_bus_v1_TopicsResponse *topics)
 {
     char name[NAME_ROOM], a[32], b[32];
-    int width = screen->width > TOPIC_NUMBERS_WIDTH + NAME_LEAST ? (int)screen->width - TOPIC_NUMBERS_WIDTH : NAME_LEAST;
+    int width = NAME_LEAST;
+    for (size_t i = 0; i < topics->topics_count; i++)
+        width = wider(width, topics->topics[i].topic);
+    width = column(screen, width, TOPIC_NUMBERS_WIDTH);
     screen_line(screen, "%-*s %4s %4s %6s %10s %12s %12s %7s %6s", width, "TOPIC", "PUB", "SUB", "QUEUES", "EVENTS/S",
                 "B/S", "EVENTS", "RETAIN", "LOST");
     for (size_t i = 0; i < topics->topics_count; i++) {
@@ -252,9 +262,12 @@ void bus_print_queues_json(struct app_json *json, const msgsrv_bus_v1_QueuesResp
 void bus_draw_queues(struct screen *screen, const msgsrv_bus_v1_QueuesResponse *queues)
 {
     char name[NAME_ROOM];
-    int width = screen->width > QUEUE_NUMBERS_WIDTH + NAME_LEAST ? (int)screen->width - QUEUE_NUMBERS_WIDTH : NAME_LEAST;
+    int width = NAME_LEAST;
     if (queues->queues_count == 0)
         return;
+    for (size_t i = 0; i < queues->queues_count; i++)
+        width = wider(width, queues->queues[i].name);
+    width = column(screen, width, QUEUE_NUMBERS_WIDTH);
     screen_line(screen, " ");
     screen_line(screen, "%-*s %9s %12s %9s %7s %6s %9s %12s", width, "QUEUE", "MESSAGES", "BYTES", "UNSETTLED",
                 "DELAYED", "DEAD", "CONSUMERS", "ACKED");

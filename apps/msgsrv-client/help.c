@@ -115,6 +115,8 @@ static const char BUS_OPTIONS[] =
 
 int options_help(void)
 {
+    static char room[sizeof COMMANDS + sizeof BUS_COMMANDS + sizeof OPTIONS + sizeof BUS_OPTIONS];
+    setvbuf(stdout, room, _IOFBF, sizeof room); /* one write, whose failure is then known */
     fputs(COMMANDS, stdout);
     fputs(BUS_COMMANDS, stdout);
     fputs(OPTIONS, stdout);

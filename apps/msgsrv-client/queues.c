@@ -57,14 +57,20 @@ static int declare(struct bus_calls *bus)
 {
     const struct options *options = bus->options;
     const struct queue_bounds *bounds = &options->bounds;
+    const char *types[OPTIONS_LIST_MAX];
     msgsrv_error error;
+    for (size_t i = 0; i < options->types.count; i++) {
+        int status = bus_expand_type(bus, "queue", options->types.texts[i], &types[i]);
+        if (status != 0)
+            return status;
+    }
     msgsrv_bus_v1_DeclareQueueRequest request = {
         .queue = (char *)(uintptr_t)options->name,
         .has_settings = true,
         .settings = {.patterns_count = (pb_size_t)options->patterns.count,
                      .patterns = (char **)(uintptr_t)options->patterns.texts,
                      .types_count = (pb_size_t)options->types.count,
-                     .types = (char **)(uintptr_t)options->types.texts,
+                     .types = (char **)(uintptr_t)types,
                      .max_messages = bounds->max_messages,
                      .max_bytes = bounds->max_bytes,
                      .drop_oldest = bounds->drop_oldest,

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "base/zero.h"
 #include "schema/codec.h"
 
 /* Field numbers of msgsrv.bus.v1.Event (proto/msgsrv/bus.proto), and of its Header. */
@@ -27,8 +28,8 @@ enum {
 #define SEQUENCE_ROOM (1 + VARINT_MAX)
 #define FIXED_ROOM 9u /* a fixed64 with its tag */
 
-#ifndef MSI_EVENT_SPARE_MAX
-#define MSI_EVENT_SPARE_MAX 4096u /* of a class: what a busy bus has under way at once */
+#ifndef MSI_EVENT_SPARE_BYTES
+#define MSI_EVENT_SPARE_BYTES (4u * 1024 * 1024) /* what a busy bus has under way at once */
 #endif
 
 #define TAG(number, type) ((uint8_t)((number) << 3 | (type)))
@@ -46,7 +47,7 @@ static msi_event *take_memory(msi_event_pool *pool, size_t room)
     if (class < MSI_EVENT_CLASSES && pool->spare[class]) {
         msi_event *event = pool->spare[class];
         pool->spare[class] = event->next_spare;
-        pool->count[class]--;
+        pool->bytes -= sizeof *event + event->room;
         return event;
     }
     room = (size_t) class * MSI_EVENT_CLASS;
@@ -59,13 +60,14 @@ static msi_event *take_memory(msi_event_pool *pool, size_t room)
 static void give_memory(msi_event_pool *pool, msi_event *event)
 {
     uint32_t class = event->room / MSI_EVENT_CLASS;
-    if (class >= MSI_EVENT_CLASSES || pool->count[class] >= MSI_EVENT_SPARE_MAX) {
+    size_t size = sizeof *event + event->room;
+    if (class >= MSI_EVENT_CLASSES || size > MSI_EVENT_SPARE_BYTES - pool->bytes) {
         free(event);
         return;
     }
     event->next_spare = pool->spare[class];
     pool->spare[class] = event;
-    pool->count[class]++;
+    pool->bytes += size;
 }
 
 void msi_event_pool_release(msi_event_pool *pool)
@@ -76,8 +78,8 @@ void msi_event_pool_release(msi_event_pool *pool)
             pool->spare[i] = event->next_spare;
             free(event);
         }
-        pool->count[i] = 0;
     }
+    pool->bytes = 0;
 }
 
 /* ---- names ---- */
@@ -231,7 +233,7 @@ msi_event *msi_event_new(const msi_event_parts *parts)
     if (!event)
         return NULL;
     room = event->room;
-    memset(event, 0, sizeof *event);
+    msi_zero(event, sizeof *event);
     event->room = (uint32_t)room;
     event->refs = 1;
     event->name = msi_topic_name_ref(parts->name);
@@ -332,18 +334,22 @@ msgsrv_status msi_event_decode(msi_event *event, const msgsrv_message_type *type
 
 void msi_event_view(const msi_event *event, bool typed, msgsrv_event *view)
 {
-    *view = (msgsrv_event){.topic = event->name->topic,
-                           .type = event->name->type,
-                           .payload = typed ? NULL : event->payload.data,
-                           .payload_size = typed ? 0 : event->payload.size,
-                           .message = typed ? event->message : NULL,
-                           .sequence = event->sequence,
-                           .epoch = event->name->epoch,
-                           .time_us = event->time_us,
-                           .publisher = event->publisher,
-                           .headers = event->headers,
-                           .header_count = event->header_count,
-                           .request = event->request};
+    /* Each member by itself: as a whole it would be cleared first. */
+    view->topic = event->name->topic;
+    view->type = event->name->type;
+    view->payload = typed ? NULL : event->payload.data;
+    view->payload_size = typed ? 0 : event->payload.size;
+    view->message = typed ? event->message : NULL;
+    view->sequence = event->sequence;
+    view->epoch = event->name->epoch;
+    view->time_us = event->time_us;
+    view->publisher = event->publisher;
+    view->headers = event->headers;
+    view->header_count = event->header_count;
+    view->replaced = 0;
+    view->retained = false;
+    view->redelivered = false;
+    view->request = event->request;
 }
 
 /* ---- on the wire ---- */

@@ -14,10 +14,10 @@
 
 /* Small events that are free, for the next ones. Belongs to a bus; with its lock. */
 #define MSI_EVENT_CLASS 64u /* bytes by which the classes differ */
-#define MSI_EVENT_CLASSES 8u
+#define MSI_EVENT_CLASSES 65u /* up to 4 KiB; giving larger ones back to the system costs less than filling them */
 typedef struct msi_event_pool {
     struct msi_event *spare[MSI_EVENT_CLASSES];
-    uint32_t count[MSI_EVENT_CLASSES];
+    size_t bytes; /* of all that are spare */
 } msi_event_pool;
 void msi_event_pool_release(msi_event_pool *pool);
 

@@ -13,6 +13,7 @@
 #include "base/limits.h"
 #include "base/metadata.h"
 #include "base/option.h"
+#include "base/zero.h"
 #include "bus/match.h"
 
 #define KNOWN_TYPES 16u /* of a thread, by their address; a power of two */
@@ -249,7 +250,7 @@ msgsrv_status msi_publication_make(msi_made *made, const msgsrv_bus *bus, const 
                                    const msgsrv_message_type *type, const void *message,
                                    const msgsrv_publish_options *options, msgsrv_error *error)
 {
-    *made = (msi_made){0};
+    msi_zero(made, sizeof *made);
     if (!bus || !topic)
         return msi_error(error, MSGSRV_INVALID_ARGUMENT, "%s is NULL", bus ? "topic" : "bus");
     msgsrv_status status = check_arguments(type, message, error);

@@ -130,6 +130,7 @@ static void advance(msi_queue *queue, uint64_t now)
         msi_message *message = queue->unsettled.first;
         queue->box[message->dead].told = false; /* its consumer may have stopped for want of credit, and has some now */
         msi_message_detach(queue, message);
+        queue->box[message->dead].told = false; /* its consumer has room again, and does not know it */
         come_back(queue, message, 0);
     }
     while (queue->timers.first && queue->timers.first->key <= queue->now)

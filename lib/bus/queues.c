@@ -466,6 +466,7 @@ size_t msi_take_deliveries(msi_taker *taker, msi_queue_delivery *deliveries, siz
         }
         taker->given[count++] = msi_event_ref(event);
     }
+    taker->given_count = count;
     msi_core_unlock(core);
     return count;
 }

@@ -270,8 +270,9 @@ static size_t given_room(msi_sub *sub, size_t max)
 static bool prepare(msi_sub *sub, msi_waiting_item *item)
 {
     msi_event *event = item->what;
-    msgsrv_error why = {.code = MSGSRV_OK};
+    msgsrv_error why;
     msgsrv_status status = MSGSRV_OK;
+    why.text[0] = 0; /* all of it would be cleared for each event */
     if ((sub->wants_bytes || (sub->struct_type && event->struct_type && event->struct_type != sub->struct_type)) &&
         !event->wire.data)
         status = msi_event_encode(event) ? MSGSRV_OK : MSGSRV_RESOURCE_EXHAUSTED;

@@ -130,6 +130,7 @@ struct msi_feed {
     void *message; /* room for a decoded one */
     msi_event_reader reader;
     msi_lane *lane; /* of a consumer: on the same stream */
+    bool acknowledges; /* by giving a message's credit back at once */
     msi_post start_post;
     msi_post stop_post;
     atomic_bool stop_posted;

@@ -196,7 +196,7 @@ static void on_message(msi_feed *feed, msi_view body)
     }
     /* A member of a group has got an event when it says so, and says so at once. */
     msgsrv_stream *stream = feed->stream;
-    uint32_t kept = sub->options.group ? msgsrv_stream_keep(stream) : 0;
+    uint32_t kept = feed->acknowledges ? msgsrv_stream_keep(stream) : 0;
     tell_waiting_gap(sub);
     bool goes_on = !msi_feed_over(feed);
     if (goes_on && said.epoch && !feed->ready)
@@ -209,7 +209,7 @@ static void on_message(msi_feed *feed, msi_view body)
         return;
     if (said.position)
         sub->position = said.position;
-    if (sub->options.group && feed->stream == stream)
+    if (feed->acknowledges && feed->stream == stream)
         msgsrv_stream_consumed(stream, 1, kept);
 }
 
@@ -291,6 +291,7 @@ msgsrv_status msi_remote_subscribe(msgsrv_bus *handle, const msgsrv_message_type
         return msi_error_memory(error);
     }
     sub->subscriber = *subscriber;
+    sub->feed.acknowledges = options->group != NULL;
     bool goes_on = !options->group && !options->responder;
     sub->seen = goes_on ? msi_seen_new() : NULL;
     msgsrv_status status = MSGSRV_RESOURCE_EXHAUSTED;

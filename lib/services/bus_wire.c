@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/utf8.h"
+#include "base/zero.h"
 
 #define HEADERS_MAX 256u /* each counts 32 bytes of at most 8 KiB */
 
@@ -261,14 +262,27 @@ static bool take_field(msi_publication *is, const msi_wire_field *from, uint32_t
     return from->type == (number ? MSI_WIRE_VARINT : MSI_WIRE_BYTES);
 }
 
+/* A field of bytes where and as short as it usually is; otherwise nothing is read. */
+static const uint8_t *take_usual(const uint8_t *at, const uint8_t *end, uint32_t number, msi_view *view)
+{
+    if (end - at < 2 || at[0] != (number << 3 | MSI_WIRE_BYTES) || at[1] >= 0x80 || at[1] > end - at - 2)
+        return at;
+    *view = (msi_view){at + 2, at[1]};
+    return at + 2 + at[1];
+}
+
 msgsrv_status msi_bus_get_publication(msi_view bytes, msi_bus_publication *publication, msgsrv_error *error)
 {
     const uint8_t *at = bytes.data;
     const uint8_t *end = at + bytes.size;
     msi_wire_field from = {0};
     uint32_t headers = 0;
-    *publication = (msi_bus_publication){
-        .is = {.topic = {nothing, 0}, .type = {nothing, 0}, .payload = {nothing, 0}, .id = {nothing, 0}}};
+    msi_zero(publication, sizeof *publication);
+    publication->is.topic.data = publication->is.type.data = publication->is.payload.data = publication->is.id.data =
+        nothing;
+    at = take_usual(at, end, PUBLICATION_TOPIC, &publication->is.topic);
+    at = take_usual(at, end, PUBLICATION_TYPE, &publication->is.type);
+    at = take_usual(at, end, PUBLICATION_PAYLOAD, &publication->is.payload);
     while (at < end) {
         at = msi_wire_field_get(at, end, &from);
         if (!at || !take_field(&publication->is, &from, &headers))

@@ -106,14 +106,14 @@ START_TEST(an_event_goes_to_the_least_loaded_member)
     bt_sub *fast = join(bt_handle_new("fast"), "workers");
     slow->handle->stalled = true;
     /* One at a time: whoever has dealt with its own is less loaded than one that has not. */
-    for (int i = 1; i <= 100; i++) {
+    for (int i = 1; i <= 30; i++) {
         bt_publish(bt.pub, "t.a", i);
-        BT_UNTIL(!bt_turn());
+        bt_settle_down();
     }
-    BT_UNTIL(fast->events >= 90);
+    ck_assert_uint_ge(fast->events, 25);
     slow->handle->stalled = false;
     bt_sub *both[] = {slow, fast};
-    BT_UNTIL(got(both, 2) == 100);
+    BT_UNTIL(got(both, 2) == 30);
 }
 END_TEST
 
@@ -202,7 +202,7 @@ START_TEST(what_waits_when_the_last_member_leaves_is_counted_and_logged)
     bt_free(two->handle);
     BT_UNTIL((msgsrv_bus_get_stats(counts, &after), after.lost - before.lost + one->events + two->events >= 1000));
     ck_assert_uint_eq(after.lost - before.lost + one->events + two->events, 1000);
-    ck_assert_uint_ge(bt_logged("workers"), 1);
+    BT_UNTIL(bt_logged("workers") != 0); /* it is written behind the bus's lock */
 }
 END_TEST
 

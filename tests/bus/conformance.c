@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * conformance ENGINE [base]: runs the suite over an engine, on private loops or on event bases of the caller's.
+ * conformance ENGINE [base]: runs the suite over an engine, on private loops or on event bases of the caller's. MSGSRV_BUS_TEST=PART in the
+ * environment: only tests whose names contain it; MSGSRV_BUS_TEST_LOG=1: with the bus's log.
  */
 #include "conf.h"
 
@@ -34,6 +35,12 @@ static bool can(const char *needs)
     return true;
 }
 
+static bool wanted(const TTest *test)
+{
+    const char *part = getenv("MSGSRV_BUS_TEST");
+    return part == NULL || strstr(test->name, part) != NULL;
+}
+
 static void set_up(void)
 {
     bt_open(NULL);
@@ -63,7 +70,7 @@ int main(int argc, char **argv)
     tcase_add_checked_fixture(cases, set_up, bt_close);
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         for (const conf_test *test = all[i]; test->test != NULL; test++)
-            if (can(test->needs))
+            if (can(test->needs) && wanted(*test->test))
                 tcase_add_test(cases, *test->test);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);

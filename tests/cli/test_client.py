@@ -187,7 +187,7 @@ class Usage(TestCase):
         (("echo",), "echo takes one TEXT, or - for standard input (see --help)"),
         (("echo", "two", "words"), "echo takes one TEXT, or - for standard input (see --help)"),
         (("ping", "x"), "ping takes no arguments (see --help)"),
-        (("bench", "x"), "bench takes no arguments (see --help)"),
+        (("bench", "x"), "bench takes no arguments, or pubsub (see --help)"),
         (("add", "12x", "1"), "add: '12x' is not a number"),
         (("add", "1", ""), "add: '' is not a number"),
         (("add", " 1", "1"), "add: ' 1' is not a number"),
@@ -283,7 +283,8 @@ class Usage(TestCase):
             self.assertEqual((result.status, result.err), (0, ""))
             self.assertTrue(result.out.startswith("Usage: msgsrv-client "), result)
             for word in ("list [NAME]", "describe NAME", "call METHOD", "health [SERVICE]", "stats", "--long",
-                         "--metadata", "--headers", "--watch", "add A B", "echo TEXT|-", "ping", "bench", "--server", "--timeout", "--json", "--plain",
+                         "--metadata", "--headers", "--watch", "add A B", "echo TEXT|-", "ping", "bench", "pub TOPIC", "sub [PATTERN]", "topics", "hz TOPIC", "bw TOPIC", "doctor TOPIC",
+                         "top [PATTERN]", "queues", "queue declare", "consume QUEUE", "dlq list", "bench pubsub", "--server", "--timeout", "--json", "--plain",
                          "--count", "--interval", "--connections", "--outstanding", "--seconds", "--method", "--payload"):
                 self.assertIn(word, result.out)
 

@@ -30,7 +30,7 @@ class Names(TestCase):
         return client(self.url, *arguments, **more)
 
     def test_services(self):
-        expected = sorted(BUILT_IN + ["messages.Demo"])
+        expected = sorted(BUILT_IN + ["messages.Demo", "msgsrv.bus.v1.Bus"])
         self.check(self.call("list"), 0, "".join(name + "\n" for name in expected))
         result = self.call("list", "--json")
         self.assertEqual((result.status, result.err, result.out.count("\n")), (0, "", 1))

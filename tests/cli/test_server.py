@@ -26,11 +26,20 @@ def limits():
     return [re.sub(r"_m?s$", "", name).replace("_", "-") for name in names]
 
 
+def bus_limits():
+    """Those of the bus, which are the last of msgsrv_bus_options."""
+    with open(os.path.join(SOURCE_DIR, "include/msgsrv/bus.h"), encoding="utf-8") as header:
+        struct = re.search(r"those of the handle that opened it first hold\. \*/(.*?)\n\} msgsrv_bus_options;", header.read(), re.S)
+    names = re.findall(r"^    uint(?:32|64)_t (\w+);", struct.group(1), re.M)
+    return ["bus-" + re.sub(r"_ms$", "", name).replace("_", "-") for name in names]
+
+
 class Options(TestCase):
     VALUES = {"max-message": "1MiB", "max-metadata": "8KiB", "max-output": "64KiB", "first-byte-timeout": "60s",
               "frame-timeout": "30000ms", "output-timeout": "1m", "keepalive-idle": "1m", "keepalive-interval": "20s",
               "linger": "1s", "linger-bytes": "65536", "max-stream-output": "64KiB", "max-unread": "1MiB", "plain-max-bytes": "1MiB", "plain-timeout": "30s",
-              "socket-mode": "0660"}
+              "socket-mode": "0660", "bus-topic-idle": "60s", "bus-max-match-nodes": "64",
+              "bus-max-retained-bytes": "1MiB", "bus-max-event": "100KiB"}
 
     NONE = ("max-connections", "first-byte-timeout", "frame-timeout", "output-timeout", "keepalive-idle",
             "pings-per-second", "idle-frames-per-second", "plain-timeout")
@@ -38,11 +47,12 @@ class Options(TestCase):
     def refuse(self, *arguments, text):
         self.check(run(SERVER, *arguments), USAGE, err=f"msgsrv-server: {text}\n")
 
-    def test_the_header_has_limits(self):
+    def test_the_headers_have_limits(self):
         self.assertGreater(len(limits()), 20)
+        self.assertEqual(len(bus_limits()), 9)
 
     def test_every_limit_is_an_option(self):
-        arguments = [word for name in limits() for word in (f"--{name}", self.VALUES.get(name, "3"))]
+        arguments = [word for name in limits() + bus_limits() for word in (f"--{name}", self.VALUES.get(name, "3"))]
         with server(*arguments, "--grace", "1s") as program:
             self.check(client(program.url, "add", "1", "2"), 0, "3\n")
             self.check(program.stop(), 0)
@@ -54,7 +64,7 @@ class Options(TestCase):
             self.check(program.stop(), 0)
 
     def test_every_limit_is_read_strictly(self):
-        for name in limits():
+        for name in limits() + bus_limits():
             for value in ("0", "0s", "", "x", "12x", "-1", " 1", "1 ", "none", "99999999999999999999s",
                           "99999999999999999999"):
                 if value == "none" and name in self.NONE:
@@ -65,11 +75,12 @@ class Options(TestCase):
 
     def test_ranges_are_the_librarys(self):
         for name, value in (("max-message", "65MiB"), ("threads", "257"), ("socket-mode", "01000"),
-                            ("keepalive-idle", "32768s"), ("max-metadata", "13KiB")):
+                            ("keepalive-idle", "32768s"), ("max-metadata", "13KiB"), ("bus-max-match-nodes", "63"),
+                            ("bus-max-event", "64MiB")):
             with self.subTest(name=name):
                 result = run(SERVER, "--listen", "tcp://127.0.0.1:0", f"--{name}", value)
                 self.check_match(result, USAGE, "",
-                                 rf"msgsrv-server: start: INVALID_ARGUMENT: .*{name.replace('-', '_')}.*\n")
+                                 rf"msgsrv-server: start: INVALID_ARGUMENT: .*{name.replace('bus-', '').replace('-', '_')}.*\n")
 
     def test_messages(self):
         self.refuse("--max-message", "4MB", text="--max-message: '4MB' is not a size such as 4096, 64KiB or 4MiB")
@@ -93,7 +104,7 @@ class Options(TestCase):
     def test_help(self):
         result = run(SERVER, "--help")
         self.assertEqual((result.status, result.err), (0, ""))
-        for name in [*limits(), "listen", "insecure", "log-level", "stats", "json", "grace", "help", "version"]:
+        for name in [*limits(), *bus_limits(), "no-bus", "listen", "insecure", "log-level", "stats", "json", "grace", "help", "version"]:
             self.assertIn(f"--{name}", result.out)
         for name in self.NONE:
             self.assertRegex(result.out, rf"(?m)^  --{name} \w+\* ")
@@ -307,6 +318,56 @@ class Reports(TestCase):
         with server() as program:
             self.check(client(program.url, "add", "1", "2"), 0, "3\n")
             self.check(program.stop(), 0)
+
+
+class Bus(TestCase):
+    EVENT = ("pub", "a", '{"text": "x"}', "--type", "messages.EchoMessage")
+
+    def test_served_unless_told_otherwise(self):
+        with server() as program:
+            self.assertIn("msgsrv.bus.v1.Bus\n", client(program.url, "list").out)
+            self.check(client(program.url, *self.EVENT), 0)
+        with server("--no-bus") as program:
+            self.assertNotIn("msgsrv.bus.v1.Bus\n", client(program.url, "list").out)
+
+    def test_bounds(self):
+        with server("--bus-max-topics", "1", "--bus-max-queues", "1", "--bus-max-event", "1KiB") as program:
+            self.check(client(program.url, *self.EVENT), 0)
+            self.check_match(client(program.url, "pub", "b", "{}", "--type", "messages.EchoMessage"), 8, "",
+                             r"msgsrv-client: Publish: RESOURCE_EXHAUSTED: .*max_topics.*\n")
+            self.check_match(client(program.url, "pub", "a", json.dumps({"text": "x" * 1024})), 8, "",
+                             r"msgsrv-client: Publish: RESOURCE_EXHAUSTED: .*max_event.*\n")
+            self.check(client(program.url, "queue", "declare", "q"), 0)
+            self.check_match(client(program.url, "queue", "declare", "r"), 8, "",
+                             r"msgsrv-client: DeclareQueue: RESOURCE_EXHAUSTED: .*max_queues.*\n")
+
+    def test_events_fit_into_messages(self):
+        with server("--max-message", "128KiB") as program:
+            self.check(client(program.url, "pub", "a", json.dumps({"text": "x" * 65000}), "--type", "messages.EchoMessage"), 0)
+            self.check_match(client(program.url, "pub", "a", json.dumps({"text": "x" * 65600})), 8, "",
+                             r"msgsrv-client: Publish: RESOURCE_EXHAUSTED: .*max_event.*\n")
+        self.check_match(run(SERVER, "--listen", "tcp://127.0.0.1:0", "--max-message", "128KiB", "--bus-max-event", "128KiB"),
+                         USAGE, "", r"msgsrv-server: start: INVALID_ARGUMENT: .*max_event.*max_message.*\n")
+        with server("--max-message", "64KiB") as program:
+            self.assertNotIn("msgsrv.bus.v1.Bus\n", client(program.url, "list").out)
+            self.check(program.stop(), 0)
+
+    def test_stats(self):
+        with server("--stats") as program:
+            client(program.url, *self.EVENT)
+            result = program.stop()
+            self.assertRegex(result.err, r"(?m)^bus published +1\n(.*\n)*bus unmatched +1\nbus topics +1\n")
+        with server("--stats", "--json") as program:
+            client(program.url, *self.EVENT)
+            self.assertEqual(json.loads(program.stop().err)["bus"]["published"], 1)
+        with server("--stats", "--json", "--no-bus") as program:
+            self.assertNotIn("bus", json.loads(program.stop().err))
+
+    def test_losses_are_logged(self):
+        with server() as program, server("--log-level", "error") as quiet:
+            for url in (program.url, quiet.url):
+                self.check_match(client(url, "bench", "pubsub", "--seconds", "0.3", "--outstanding", "20000"), 0, r"(.*\n)+", "")
+            self.assertEqual(quiet.stop().err, "")
 
 
 class Peers(TestCase):
