@@ -124,6 +124,7 @@ struct msi_feed {
     msi_remote *bus; /* a reference */
     const msi_feed_ops *ops;
     atomic_uint refs;                /* the table's; the stream's; posts' */
+    bool eager;                      /* the server waits for what was handled: see msgsrv_call_options::eager_credit */
     void *ctx;                       /* the program's */
     const msgsrv_message_type *type; /* NULL: untyped */
     msi_type_traits traits;

@@ -279,7 +279,10 @@ static msgsrv_status open_stream(msi_feed *feed, msgsrv_error *error)
 {
     msi_buf request = {0};
     msi_writer to = {.out = &request};
-    msgsrv_call_options options = {.size = sizeof options, .wait_for_ready = true, .receive_bytes = RECEIVE_BYTES};
+    msgsrv_call_options options = {.size = sizeof options,
+                                   .wait_for_ready = true,
+                                   .receive_bytes = RECEIVE_BYTES,
+                                   .eager_credit = feed->eager};
     if (!feed->ops->request(feed, &to) || to.failed) {
         msi_buf_release(&request);
         return msi_error_memory(error);

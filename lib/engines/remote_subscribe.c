@@ -302,6 +302,7 @@ msgsrv_status msi_remote_subscribe(msgsrv_bus *handle, const msgsrv_message_type
         on_free(&sub->feed);
         return status;
     }
+    sub->feed.eager = options->group != NULL; /* the least loaded member is the one that has got the most */
     atomic_fetch_add(&bus->subscriptions, 1);
     status = msi_feed_start(&sub->feed, number, error);
     if (status)

@@ -2,6 +2,8 @@
 /* The generated functions: messages come as their structs, whose memory is the bus's; and all ends when the handle does, also inside them. */
 #include "conf.h"
 
+#include <stdio.h>
+
 #include "messages.msgsrv.h"
 
 /* What the program's typed functions were told, and what they shall do. */
@@ -258,12 +260,12 @@ START_TEST(a_typed_request_gets_a_typed_reply)
 END_TEST
 
 const conf_test conf_typed[] = {
-    {a_typed_subscription_gets_its_type_alone, NULL},
-    {a_typed_subscription_to_a_topic_of_another_type_names_both, NULL},
-    {a_declared_topic_retains_for_typed_subscriptions, "retained"},
-    {a_handle_may_be_freed_inside_a_typed_event, NULL},
-    {a_typed_consumer_acks_its_type_and_rejects_others, "dead_letter"},
-    {a_handle_may_be_freed_inside_a_typed_message, NULL},
-    {a_typed_request_gets_a_typed_reply, NULL},
+    {&a_typed_subscription_gets_its_type_alone, NULL},
+    {&a_typed_subscription_to_a_topic_of_another_type_names_both, NULL},
+    {&a_declared_topic_retains_for_typed_subscriptions, "retained"},
+    {&a_handle_may_be_freed_inside_a_typed_event, NULL},
+    {&a_typed_consumer_acks_its_type_and_rejects_others, "dead_letter"},
+    {&a_handle_may_be_freed_inside_a_typed_message, NULL},
+    {&a_typed_request_gets_a_typed_reply, NULL},
     {NULL, NULL},
 };
