@@ -58,6 +58,7 @@ typedef struct msi_publication {
     msi_view payload;                       /* data NULL: `message` is to be encoded when somebody needs bytes */
     const msgsrv_message_type *struct_type; /* NULL: there are only bytes */
     const void *message;
+    const msgsrv_message_type *described; /* whose descriptors are to be known; NULL: none are told */
     const msgsrv_metadata *headers;
     uint32_t header_count;
     msi_view id;

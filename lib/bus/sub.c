@@ -222,6 +222,7 @@ void msi_sub_close(msi_sub *sub)
         msi_group_leave(sub);
     else
         msi_matcher_remove(core->matcher, &sub->bound.entry);
+    msi_late_free(sub); /* what it has lost counts as well */
     core->lost += sub->waiting.lost;
     sub_free(sub);
     msi_core_unlock(core);
