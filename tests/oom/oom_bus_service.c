@@ -73,6 +73,8 @@ static msgsrv_status subscribe_to(struct visit *visit, char *group, msgsrv_error
     bool read = msgsrv_stream_read(call.stream, &response);
     msgsrv_bus_v1_SubscribeResponse_release(&response);
     status = read ? publish(visit, error) : MSGSRV_OK;
+    if (status == MSGSRV_OK && read && group)
+        status = publish(visit, error); /* what could not be dealt for want of memory is dealt with the next one */
     if (status == MSGSRV_OK && read && msgsrv_stream_read(call.stream, &response))
         msgsrv_bus_v1_SubscribeResponse_release(&response);
     msgsrv_status end = leave(call.stream, status ? NULL : error);
