@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "bus/event.h"
 
+#include <endian.h>
 #include <stdlib.h>
 
 #include "base/zero.h"
@@ -27,6 +28,7 @@ enum {
 #define VARINT_MAX 10u
 #define SEQUENCE_ROOM (1 + VARINT_MAX)
 #define FIXED_ROOM 9u /* a fixed64 with its tag */
+#define HEAD_ROOM 6u  /* in front of `wire`: a tag and a length */
 
 #ifndef MSI_EVENT_SPARE_BYTES
 #define MSI_EVENT_SPARE_BYTES (4u * 1024 * 1024) /* what a busy bus has under way at once */
@@ -95,10 +97,10 @@ static uint8_t *put_bytes(uint8_t *at, uint32_t number, const void *data, size_t
 
 static uint8_t *put_fixed64(uint8_t *at, uint32_t number, uint64_t value)
 {
+    uint64_t little = htole64(value);
     *at++ = TAG(number, MSI_WIRE_FIXED64);
-    for (int i = 0; i < 8; i++)
-        *at++ = (uint8_t)(value >> (8 * i));
-    return at;
+    memcpy(at, &little, sizeof little);
+    return at + sizeof little;
 }
 
 static uint8_t *put_varint(uint8_t *at, uint32_t number, uint64_t value)
@@ -153,10 +155,10 @@ static size_t header_size(const msgsrv_metadata *header)
     return bytes_size(strlen(header->key)) + bytes_size(header->size);
 }
 
-/* Bytes of `wire` at most, without the payload's own. */
+/* Bytes of `wire` at most, with what may be in front of it, without the payload's own. */
 static size_t wire_room(const msi_event_parts *parts, msi_view payload)
 {
-    size_t room = parts->name->head_size + bytes_size(payload.size) + FIXED_ROOM + SEQUENCE_ROOM;
+    size_t room = HEAD_ROOM + parts->name->head_size + bytes_size(payload.size) + FIXED_ROOM + SEQUENCE_ROOM;
     if (parts->publisher.size)
         room += bytes_size(parts->publisher.size);
     if (parts->request)
@@ -169,6 +171,7 @@ static size_t wire_room(const msi_event_parts *parts, msi_view payload)
 /* Writes `wire` but for the sequence; the payload in it becomes the event's. */
 static void put_wire(msi_event *event, uint8_t *at, const msi_event_parts *parts, msi_view payload)
 {
+    at += HEAD_ROOM;
     event->wire.data = at;
     memcpy(at, parts->name->head, parts->name->head_size);
     at = put_bytes(at + parts->name->head_size, EVENT_PAYLOAD, payload.data, payload.size);
@@ -261,11 +264,14 @@ msi_event *msi_event_new(const msi_event_parts *parts)
     return event;
 }
 
-/* The last field of `wire`, for which msi_event_new() has left room. */
+/* The last field of `wire`, for which msi_event_new() has left room; and in front, what makes it a field itself. */
 static void put_sequence(msi_event *event)
 {
-    uint8_t *end = (uint8_t *)(uintptr_t)event->wire.data + event->wire.size;
+    uint8_t *begin = (uint8_t *)(uintptr_t)event->wire.data;
+    uint8_t *end = begin + event->wire.size;
     event->wire.size += (size_t)(put_varint(end, EVENT_SEQUENCE, event->sequence) - end);
+    event->head_size = (uint8_t)(1 + msi_varint_size(event->wire.size));
+    (void)msi_varint_put(begin - event->head_size + 1, event->wire.size);
 }
 
 void msi_event_seal(msi_event *event)
@@ -360,13 +366,26 @@ static size_t extra_size(const msi_event_extra *extra)
            (extra->redelivered ? 2 : 0);
 }
 
+static bool is_plain(const msi_event_extra *extra)
+{
+    return !extra->replaced && !extra->retained && !extra->redelivered;
+}
+
 size_t msi_event_field_size(const msi_event *event, const msi_event_extra *extra)
 {
+    if (is_plain(extra))
+        return event->head_size + event->wire.size;
     return bytes_size(event->wire.size + extra_size(extra));
 }
 
 uint8_t *msi_event_put_field(uint8_t *at, uint32_t number, const msi_event *event, const msi_event_extra *extra)
 {
+    if (is_plain(extra)) {
+        size_t size = event->head_size + event->wire.size;
+        memcpy(at, event->wire.data - event->head_size, size);
+        *at = TAG(number, MSI_WIRE_BYTES);
+        return at + size;
+    }
     *at++ = TAG(number, MSI_WIRE_BYTES);
     at = msi_varint_put(at, event->wire.size + extra_size(extra));
     memcpy(at, event->wire.data, event->wire.size);

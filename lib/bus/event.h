@@ -13,7 +13,7 @@
 #include "wire/varint.h"
 
 /* Small events that are free, for the next ones. Belongs to a bus; with its lock. */
-#define MSI_EVENT_CLASS 64u /* bytes by which the classes differ */
+#define MSI_EVENT_CLASS 64u   /* bytes by which the classes differ */
 #define MSI_EVENT_CLASSES 65u /* up to 4 KiB; giving larger ones back to the system costs less than filling them */
 typedef struct msi_event_pool {
     struct msi_event *spare[MSI_EVENT_CLASSES];
@@ -54,9 +54,10 @@ typedef struct msi_event {
     const char *publisher; /* NUL-terminated */
     const msgsrv_metadata *headers;
     uint32_t header_count;
-    uint32_t size; /* what it counts for in bounds: payload and overhead */
-    bool decoded;  /* `message` is a copy with memory of its own, to be released */
-    uint8_t *late; /* memory of `wire`, when it was encoded late */
+    uint32_t size;     /* what it counts for in bounds: payload and overhead */
+    uint8_t head_size; /* in front of `wire`: room for the tag of a field that holds it, and its length */
+    bool decoded;      /* `message` is a copy with memory of its own, to be released */
+    uint8_t *late;     /* memory of `wire`, when it was encoded late */
     uint8_t bytes[] __attribute__((aligned(16)));
 } msi_event;
 

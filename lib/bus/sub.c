@@ -266,7 +266,13 @@ static size_t given_room(msi_sub *sub, size_t max)
     return max;
 }
 
-/* The form in which the taker wants it. false: it has become a gap. */
+/* Whether an event has the form in which the taker wants it. */
+static inline bool is_prepared(const msi_sub *sub, const msi_event *event)
+{
+    return !sub->struct_type && (!sub->wants_bytes || event->wire.data);
+}
+
+/* Brings it into that form. false: it has become a gap. */
 static bool prepare(msi_sub *sub, msi_waiting_item *item)
 {
     msi_event *event = item->what;
@@ -336,7 +342,7 @@ static size_t take(msi_sub *sub, msi_taken *items, size_t max, size_t max_bytes)
             sub->armed = true;
             break;
         }
-        if (!item->is_gap && prepare(sub, item)) {
+        if (!item->is_gap && (is_prepared(sub, item->what) || prepare(sub, item))) {
             bytes += ((msi_event *)item->what)->size;
             events++;
         } else if (sub->group) {

@@ -48,11 +48,9 @@ static void compact(msi_waiting *waiting)
     waiting->tail = to;
 }
 
-static bool make_room(msi_waiting *waiting)
+static bool grow(msi_waiting *waiting)
 {
     uint64_t used = waiting->tail - waiting->head;
-    if (used < waiting->room)
-        return true;
     if (used > 2 * (uint64_t)waiting->events + FIRST_ROOM) {
         compact(waiting);
         return true;
@@ -67,6 +65,11 @@ static bool make_room(msi_waiting *waiting)
     waiting->items = items;
     waiting->room = room;
     return true;
+}
+
+static inline bool make_room(msi_waiting *waiting)
+{
+    return waiting->tail - waiting->head < waiting->room || grow(waiting);
 }
 
 static void count_in(msi_waiting *waiting, const msi_waiting_item *item)
@@ -273,7 +276,7 @@ static msi_pushed replace(msi_waiting *waiting, uint64_t place, msi_event *event
     return push(waiting, event, replaced, hint);
 }
 
-msi_pushed msi_waiting_push(msi_waiting *waiting, msi_event *event, uint64_t *hint)
+msi_pushed msi_waiting_push_slow(msi_waiting *waiting, msi_event *event, uint64_t *hint)
 {
     if (!is_full(waiting, event))
         return push(waiting, event, 0, hint);

@@ -45,7 +45,19 @@ static inline bool msi_waiting_empty(const msi_waiting *waiting)
 }
 
 /* An event has come: takes a reference if it is to wait. `hint`: where the last event of its topic was pushed; see LATEST. */
-msi_pushed msi_waiting_push(msi_waiting *waiting, msi_event *event, uint64_t *hint);
+msi_pushed msi_waiting_push_slow(msi_waiting *waiting, msi_event *event, uint64_t *hint);
+static inline msi_pushed msi_waiting_push(msi_waiting *waiting, msi_event *event, uint64_t *hint)
+{
+    bool fits = waiting->events < waiting->max_events && waiting->bytes + event->size <= waiting->max_bytes &&
+                waiting->tail - waiting->head < waiting->room;
+    if (__builtin_expect(!fits, 0))
+        return msi_waiting_push_slow(waiting, event, hint);
+    waiting->items[waiting->tail & (waiting->room - 1)] = (msi_waiting_item){.what = msi_event_ref(event)};
+    waiting->events++;
+    waiting->bytes += event->size;
+    *hint = waiting->tail++;
+    return MSI_PUSHED;
+}
 
 /* Puts an item behind all others, or in front of them, without looking at bounds; the item's reference goes with it. false without memory. */
 bool msi_waiting_append(msi_waiting *waiting, const msi_waiting_item *item);

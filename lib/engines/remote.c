@@ -168,6 +168,7 @@ static void run_task(msi_task *task)
 {
     msi_remote *bus = msi_remote_ref(MSI_CONTAINER(task, msi_remote, task));
     msi_remote_work(bus);
+    msi_publish_tell_failed(bus);
     tell_laters(bus);
     msi_remote_unref(bus);
 }

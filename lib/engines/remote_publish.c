@@ -112,7 +112,7 @@ static msgsrv_status open_stream(msi_remote *bus, msgsrv_error *error)
     msi_lane_open(&bus->publish);
     (void)msi_remote_ref(bus);
     msgsrv_status status = msgsrv_stream_open(bus->client, &msi_bus_methods[MSI_BUS_PUBLISH_STREAM], NULL, NULL,
-                                              on_event, &bus, sizeof bus, NULL, &bus->publishing_call, error);
+                                              on_event, &bus, sizeof bus, NULL, NULL, error);
     if (status)
         msi_remote_unref(bus);
     return status;
@@ -127,12 +127,23 @@ void msi_publish_pump(msi_remote *bus)
     pthread_mutex_lock(&bus->lock);
     bool needed = msi_lane_unanswered(&bus->publish) != 0;
     pthread_mutex_unlock(&bus->lock);
-    if (!needed || msi_remote_closing(bus))
+    if (!needed || bus->publishing_failed || msi_remote_closing(bus))
         return;
-    msgsrv_error error;
-    bus->publishing = open_stream(bus, &error) == MSGSRV_OK;
+    bus->publishing = open_stream(bus, &bus->publishing_error) == MSGSRV_OK;
+    if (bus->publishing)
+        return;
+    bus->publishing_failed = true; /* told by the task, never inside of the function that published */
+    msi_loop_defer(&bus->client->loop, &bus->task);
+}
+
+void msi_publish_tell_failed(msi_remote *bus)
+{
+    if (!bus->publishing_failed)
+        return;
+    bus->publishing_failed = false;
     if (!bus->publishing)
-        msi_lane_lost(&bus->publish, &error);
+        msi_lane_lost(&bus->publish, &bus->publishing_error);
+    tell_writable(bus);
 }
 
 void msi_publish_init(msi_remote *bus)

@@ -202,17 +202,20 @@ static msgsrv_status tell_ready(subscription *own, msi_writer *response)
     return send(own, response);
 }
 
-static void put_event(subscription *own, msi_writer *response, const msi_taken *item)
+/* Events of `size` bytes as fields. */
+static void put_events(subscription *own, msi_writer *response, const msi_taken *items, size_t count, size_t size)
 {
-    size_t size = msi_event_field_size(item->event, &item->extra);
-    uint8_t *at = msi_write_room(response, size);
-    if (!at)
+    uint8_t *to = msi_write_room(response, size);
+    if (!to)
         return;
-    response->size += (size_t)(msi_event_put_field(at, RESPONSE_EVENTS, item->event, &item->extra) - at);
-    if (own->member) {
-        uint32_t place = (own->ungot_first + own->ungot_count++) % UNGOT_MAX;
-        own->ungot[place] = (ungot){own->responses + 1, item->ticket};
+    for (size_t i = 0; i < count; i++) {
+        to = msi_event_put_field(to, RESPONSE_EVENTS, items[i].event, &items[i].extra);
+        if (own->member) {
+            uint32_t place = (own->ungot_first + own->ungot_count++) % UNGOT_MAX;
+            own->ungot[place] = (ungot){own->responses + 1, items[i].ticket};
+        }
     }
+    response->size += size;
 }
 
 /* The bus has ended it: behind the gap, if there is one. */
@@ -226,17 +229,15 @@ static msgsrv_status end(subscription *own, const msi_taken *item)
  */
 static size_t fill(subscription *own, msi_writer *response, const msi_taken *items, size_t count)
 {
-    size_t at = 0;
-    for (; at < count && items[at].kind != MSI_TAKEN_END; at++) {
-        if (items[at].kind == MSI_TAKEN_EVENT)
-            put_event(own, response, &items[at]);
-        else if (at > 0)
-            break;
-        else
-            msi_bus_put_gap(response, RESPONSE_GAP, items[at].gap);
-    }
-    if (at == 0 && items[0].gap) /* an end with a gap */
+    size_t first = items[0].kind == MSI_TAKEN_GAP ? 1 : 0;
+    size_t size = 0;
+    if (items[0].gap) /* or an end with one */
         msi_bus_put_gap(response, RESPONSE_GAP, items[0].gap);
+    size_t at = first;
+    for (; at < count && items[at].kind == MSI_TAKEN_EVENT; at++)
+        size += msi_event_field_size(items[at].event, &items[at].extra);
+    if (at > first)
+        put_events(own, response, items + first, at - first, size);
     return at;
 }
 

@@ -2,6 +2,9 @@
 /* Varints and fields. */
 #include "wire/varint.h"
 
+#include <endian.h>
+#include <string.h>
+
 const uint8_t *msi_varint_get_slow(const uint8_t *at, const uint8_t *end, uint64_t *value)
 {
     uint64_t result = 0;
@@ -20,23 +23,19 @@ const uint8_t *msi_varint_get_slow(const uint8_t *at, const uint8_t *end, uint64
     return NULL;
 }
 
-/* A little-endian number of 4 or 8 bytes. */
-static const uint8_t *get_fixed(const uint8_t *at, const uint8_t *end, size_t size, uint64_t *value)
-{
-    if ((size_t)(end - at) < size)
-        return NULL;
-    uint64_t result = 0;
-    for (size_t i = 0; i < size; i++)
-        result |= (uint64_t)at[i] << (8 * i);
-    *value = result;
-    return at + size;
-}
-
 const uint8_t *msi_wire_fixed_get(const uint8_t *at, const uint8_t *end, msi_wire_field *field)
 {
-    if (field->type == MSI_WIRE_FIXED64)
-        return get_fixed(at, end, 8, &field->value);
-    if (field->type == MSI_WIRE_FIXED32)
-        return get_fixed(at, end, 4, &field->value);
+    uint64_t eight;
+    uint32_t four;
+    if (field->type == MSI_WIRE_FIXED64 && (size_t)(end - at) >= sizeof eight) {
+        memcpy(&eight, at, sizeof eight);
+        field->value = le64toh(eight);
+        return at + sizeof eight;
+    }
+    if (field->type == MSI_WIRE_FIXED32 && (size_t)(end - at) >= sizeof four) {
+        memcpy(&four, at, sizeof four);
+        field->value = le32toh(four);
+        return at + sizeof four;
+    }
     return NULL;
 }

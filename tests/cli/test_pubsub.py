@@ -475,6 +475,26 @@ class Others(TestCase):
     COMMANDS = (("pub", "a", "{}", "--type", "x"), ("pub", "a", "{}"), ("sub",), ("topics",), ("topics", "--watch"), ("hz", "a"),
                 ("bw", "a"), ("queues",), ("consume", "q"), ("top",), ("bench", "pubsub"))
 
+    def test_usage(self):
+        for arguments, text in ((("pub",), "pub takes a TOPIC, and JSON or - for standard input (see --help)"),
+                                (("pub", "a"), "pub takes a TOPIC, and JSON or - for standard input (see --help)"),
+                                (("hz",), "hz takes one TOPIC (see --help)"),
+                                (("bw", "a", "b"), "bw takes one TOPIC (see --help)"),
+                                (("top", "a", "b"), "top takes at most one PATTERN (see --help)"),
+                                (("topic",), "unknown command 'topic'; did you mean 'topics'?"),
+                                (("quue", "peek", "q"), "unknown command 'quue'; did you mean 'queue'?"),
+                                (("consme", "q"), "unknown command 'consme'; did you mean 'consume'?"),
+                                (("topics", "--interval", "1s"), "--interval needs --watch"),
+                                (("hz", "a", "--interval", "99ms"), "--interval of hz is between 100ms and 60m"),
+                                (("top", "--interval", "61m"), "--interval of top is between 100ms and 60m"),
+                                (("pub", "a", "{}", "--metadata", "a=b"), "--metadata is no option of pub (see --help)"),
+                                (("call", "a", "--header", "a=b"), "--header is no option of call (see --help)"),
+                                (("sub", "--last", "-1"), "--last: '-1' is not a number, nor none"),
+                                (("pub", "a", "{}", "--ttl", "5"), "--ttl: '5' is not a time such as 500ms, 5s or 2m"),
+                                (("sub", "--polcy", "latest"), "unknown option '--polcy'; did you mean '--policy'?")):
+            with self.subTest(arguments=arguments):
+                self.check(client(None, *arguments), USAGE, err=f"msgsrv-client: {text}\n")
+
     def test_nobody_listens(self):
         with refusing_url() as url:
             for command in self.COMMANDS:
