@@ -15,7 +15,6 @@
 #ifndef MSGSRV_MSGSRV_H
 #define MSGSRV_MSGSRV_H
 
-#include <msgsrv/bus.h>
 #include <msgsrv/bytes.h>
 #include <msgsrv/call.h>
 #include <msgsrv/client.h>

@@ -186,6 +186,10 @@ static msgsrv_status find_topic(msi_publisher *publisher, const msi_publication 
         status = msi_check_type_name(publication->type, error);
         if (status == MSGSRV_OK && !on)
             status = msi_check_topic(publication->topic, error);
+        if (status == MSGSRV_OK && on) {
+            msi_topics_sweep(core, msi_now()); /* nobody may miss what it is bound to */
+            found->on = on = msi_topic_find(core, publication->topic);
+        }
         if (status == MSGSRV_OK && !on) {
             found->on = on = msi_topic_get(core, publication->topic, error);
             found->made = on != NULL;
