@@ -38,6 +38,7 @@ typedef struct listener {
     int32_t from[PUBLISHERS];
     bool shares; /* of a group: it does not get everything */
     bool wrong;  /* order, or a hole */
+    char why[MSGSRV_ERROR_TEXT];
 } listener;
 
 static void told(listener *of, uint64_t first, uint64_t last)
@@ -83,10 +84,11 @@ static void on_ready(msgsrv_bus *bus, void *ctx)
 
 static void on_end(msgsrv_bus *bus, const msgsrv_error *why, const msgsrv_gap *gap, void *ctx)
 {
+    listener *of = ctx;
     (void)bus;
-    (void)why;
     (void)gap;
-    atomic_fetch_add(&((listener *)ctx)->ended, 1);
+    snprintf(of->why, sizeof of->why, "%s", why->text);
+    atomic_fetch_add(&of->ended, 1);
 }
 
 #define WAIT(condition)                                             \
@@ -113,7 +115,8 @@ static void listen_on(listener *of, msgsrv_bus *bus, const msgsrv_subscribe_opti
     msgsrv_status status =
         msgsrv_bus_subscribe(bus, &messages_AddRequest_type, options, &subscriber, of, &of->id, &error);
     ck_assert_msg(status == MSGSRV_OK, "%s", error.text);
-    WAIT(atomic_load(&of->ready) == 1);
+    WAIT(atomic_load(&of->ready) + atomic_load(&of->ended) == 1);
+    ck_assert_msg(atomic_load(&of->ended) == 0, "%s", of->why);
 }
 
 typedef struct publisher {
@@ -172,7 +175,7 @@ static void join(pthread_t *threads, publisher *publishers, msgsrv_bus *shared)
     }
 }
 
-static const msgsrv_subscribe_options everything = {.pattern = "t", .max_events = 1000000, .max_bytes = 1u << 30};
+static const msgsrv_subscribe_options everything = {.pattern = "t", .max_events = 1000000, .max_bytes = 256u << 20};
 
 static void play(msgsrv_bus *shared)
 {
@@ -186,7 +189,7 @@ static void play(msgsrv_bus *shared)
     listen_on(&few, buses[1], &(msgsrv_subscribe_options){.pattern = "t", .max_events = 3});
     for (int i = 0; i < 2; i++)
         listen_on(&members[i], buses[2 + i],
-                  &(msgsrv_subscribe_options){.pattern = "t", .group = "g", .max_events = 1000000, .max_bytes = 1u << 30});
+                  &(msgsrv_subscribe_options){.pattern = "t", .group = "g", .max_events = 1000000, .max_bytes = 256u << 20});
     start(threads, publishers, shared);
     join(threads, publishers, shared);
     WAIT(atomic_load(&all.events) == ALL);
