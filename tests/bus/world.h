@@ -61,6 +61,8 @@ extern bt_world bt;
 /* Makes the bus anew; options NULL: defaults. For the remote engine the server as well. */
 void bt_open(const msgsrv_bus_options *options);
 void bt_close(void);
+/* Forgets what has ended, and what it was told. */
+void bt_clean(void);
 /* The same in the middle of a test: everything that was there is gone. */
 void bt_reopen(const msgsrv_bus_options *options);
 

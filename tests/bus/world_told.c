@@ -467,6 +467,26 @@ static void free_consumer(bt_consumer *consumer)
     free(consumer);
 }
 
+void bt_clean(void)
+{
+    for (bt_sub **at = &bt.subs, *sub; (sub = *at) != NULL;) {
+        if (sub->ended == 0) {
+            at = &sub->next;
+            continue;
+        }
+        *at = sub->next;
+        free_sub(sub);
+    }
+    for (bt_consumer **at = &bt.consumers, *consumer; (consumer = *at) != NULL;) {
+        if (consumer->ended == 0) {
+            at = &consumer->next;
+            continue;
+        }
+        *at = consumer->next;
+        free_consumer(consumer);
+    }
+}
+
 void bt_close(void)
 {
     for (size_t i = bt.handle_count; i-- > 0;)
