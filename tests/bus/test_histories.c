@@ -10,7 +10,7 @@
 #include "world.h"
 
 enum {
-    TOPICS = 4,    /* h.0 to h.3; the queue takes the first two */
+    TOPICS = 4, /* h.0 to h.3; the queue takes the first two */
     QUEUED = 2,
     PUBLISHERS = 3,
     EVENTS = 4000, /* of a topic, at most */
@@ -214,9 +214,9 @@ static void consume(void)
 {
     if (h->consumer_count == CONSUMERS || !room_for_handles())
         return;
-    bt_consumer *consumer = bt_consume_start(bt_handle_new("worker"), "q", NULL,
-                                             &(msgsrv_consume_options){.prefetch = 1 + below(10)},
-                                             &(bt_consumer){.on_message = on_message});
+    bt_consumer *consumer =
+        bt_consume_start(bt_handle_new("worker"), "q", NULL, &(msgsrv_consume_options){.prefetch = 1 + below(10)},
+                         &(bt_consumer){.on_message = on_message});
     h->consumers[h->consumer_count++] = consumer;
     BT_UNTIL(consumer->ready + consumer->ended != 0);
 }
@@ -225,7 +225,8 @@ static void settle(bt_consumer *consumer, msgsrv_settlement settlement)
 {
     if (consumer->count == 0)
         return;
-    const bt_delivery *item = &consumer->items[consumer->count - 1 - below(consumer->count < 10 ? (uint32_t)consumer->count : 10)];
+    const bt_delivery *item =
+        &consumer->items[consumer->count - 1 - below(consumer->count < 10 ? (uint32_t)consumer->count : 10)];
     int on = topic_of(item->topic);
     uint64_t sequence = item->sequence;
     msgsrv_status status = bt_settle(consumer->handle, item->id, settlement, 0, "because");
@@ -303,7 +304,8 @@ static void check_sub(const listener *of)
         topic[2] = (char)('0' + on);
         uint64_t first = told_first(of->sub, topic), last = bt_told_last(of->sub, topic);
         if (first == 0) {
-            TS_CHECK(!is_live(of) || !(of->topics >> on & 1) || h->last[on] == of->begin[on], "%s: nothing was told", topic);
+            TS_CHECK(!is_live(of) || !(of->topics >> on & 1) || h->last[on] == of->begin[on], "%s: nothing was told",
+                     topic);
             continue;
         }
         TS_CHECK(of->topics >> on & 1, "%s was not asked for", topic);
@@ -403,13 +405,14 @@ static void check_queue(void)
              (unsigned long long)info.published, (unsigned long long)(h->last[0] + h->last[1]));
     TS_CHECK(info.acked == h->acks, "%llu acked, %llu confirmed", (unsigned long long)info.acked,
              (unsigned long long)h->acks);
-    bt_consumer *last = bt_consume_start(bt_handle_new("last"), "q", NULL, NULL, &(bt_consumer){.on_message = ack_and_note});
+    bt_consumer *last =
+        bt_consume_start(bt_handle_new("last"), "q", NULL, NULL, &(bt_consumer){.on_message = ack_and_note});
     BT_UNTIL(bt_info("q").messages == 0);
     BT_UNTIL(bt_info("q").acked == h->acks + last->count);
     info = bt_info("q");
-    TS_CHECK(info.published == info.acked + info.dead + info.dropped, "%llu published, %llu acked, %llu dead, %llu dropped",
-             (unsigned long long)info.published, (unsigned long long)info.acked, (unsigned long long)info.dead,
-             (unsigned long long)info.dropped);
+    TS_CHECK(info.published == info.acked + info.dead + info.dropped,
+             "%llu published, %llu acked, %llu dead, %llu dropped", (unsigned long long)info.published,
+             (unsigned long long)info.acked, (unsigned long long)info.dead, (unsigned long long)info.dropped);
 }
 
 static void set_up(uint64_t seed)

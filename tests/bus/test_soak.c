@@ -34,7 +34,8 @@ static void ask(void)
     bt_done done = {0};
     BT_STATUS(MSGSRV_OK,
               msgsrv_bus_request(bt.pub->bus, "ask", &msgsrv_raw_type, &bytes,
-                                 &(msgsrv_publish_options){.type = BT_TYPE}, 0, on_replied, &done, NULL), "");
+                                 &(msgsrv_publish_options){.type = BT_TYPE}, 0, on_replied, &done, NULL),
+              "");
     BT_UNTIL(done.done == 1);
     BT_STATUS(MSGSRV_OK, done.status, done.text);
 }
@@ -52,8 +53,9 @@ static void play(unsigned round)
     bt_subscribe(slow, &(msgsrv_subscribe_options){.pattern = "t.*", .max_events = 8, .policy = MSGSRV_LATEST});
     bt_subscribe(bt.admin, &(msgsrv_subscribe_options){.pattern = "t.*", .group = "g"});
     bt_subscribe(slow, &(msgsrv_subscribe_options){.pattern = "t.*", .group = "g"});
-    bt_sub *responder = bt_subscribe_start(bt.admin, NULL, &(msgsrv_subscribe_options){.pattern = "ask", .responder = true},
-                                           &(bt_sub){.on_event = reply_to});
+    bt_sub *responder =
+        bt_subscribe_start(bt.admin, NULL, &(msgsrv_subscribe_options){.pattern = "ask", .responder = true},
+                           &(bt_sub){.on_event = reply_to});
     bt_consumer *consumer =
         bt_consume_start(bt.admin, "q", NULL, &(msgsrv_consume_options){.prefetch = 5, .nak_delay_ms = MSGSRV_NONE},
                          &(bt_consumer){.on_message = now_and_then});

@@ -91,9 +91,9 @@ static void on_end(msgsrv_bus *bus, const msgsrv_error *why, const msgsrv_gap *g
     atomic_fetch_add(&of->ended, 1);
 }
 
-#define WAIT(condition)                                             \
-    do {                                                            \
-        for (uint64_t end_ = ts_guard(); !(condition); ts_nap())    \
+#define WAIT(condition)                                              \
+    do {                                                             \
+        for (uint64_t end_ = ts_guard(); !(condition); ts_nap())     \
             TS_CHECK(ts_now_ms() < end_, "in vain: %s", #condition); \
     } while (0)
 
@@ -188,8 +188,9 @@ static void play(msgsrv_bus *shared)
     listen_on(&all, buses[0], &everything);
     listen_on(&few, buses[1], &(msgsrv_subscribe_options){.pattern = "t", .max_events = 3});
     for (int i = 0; i < 2; i++)
-        listen_on(&members[i], buses[2 + i],
-                  &(msgsrv_subscribe_options){.pattern = "t", .group = "g", .max_events = 1000000, .max_bytes = 256u << 20});
+        listen_on(
+            &members[i], buses[2 + i],
+            &(msgsrv_subscribe_options){.pattern = "t", .group = "g", .max_events = 1000000, .max_bytes = 256u << 20});
     start(threads, publishers, shared);
     join(threads, publishers, shared);
     WAIT(atomic_load(&all.events) == ALL);
@@ -225,7 +226,8 @@ START_TEST(who_joins_while_threads_publish_misses_none_and_gets_none_twice)
     msgsrv_error error = {0};
     msgsrv_bus *bus = open_handle(true);
     msgsrv_bus *other = open_handle(true);
-    ck_assert_int_eq(msgsrv_bus_declare_topic(host, "t", "messages.AddRequest", NULL, 100, NULL, NULL, &error), MSGSRV_OK);
+    ck_assert_int_eq(msgsrv_bus_declare_topic(host, "t", "messages.AddRequest", NULL, 100, NULL, NULL, &error),
+                     MSGSRV_OK);
     start(threads, publishers, NULL);
     for (int i = 0; i < JOINERS; i++) {
         listen_on(&joiners[i], i % 2 ? bus : other, &everything);
@@ -262,8 +264,10 @@ START_TEST(consumers_on_threads_share_a_queue)
     msgsrv_queue_info info = {0};
     msgsrv_bus *buses[3];
     const char *const patterns[] = {"t"};
-    ck_assert_int_eq(msgsrv_bus_declare_queue(host, "q", &(msgsrv_queue_options){.patterns = patterns, .pattern_count = 1},
-                                              NULL, NULL, &error), MSGSRV_OK);
+    ck_assert_int_eq(msgsrv_bus_declare_queue(host, "q",
+                                              &(msgsrv_queue_options){.patterns = patterns, .pattern_count = 1}, NULL,
+                                              NULL, &error),
+                     MSGSRV_OK);
     for (int i = 0; i < 3; i++) {
         buses[i] = open_handle(true);
         ck_assert_int_eq(msgsrv_bus_consume(buses[i], "q", NULL, NULL, &consumer, &got, NULL, &error), MSGSRV_OK);
