@@ -398,17 +398,12 @@ static void abandon(local_entry *entry)
     free(entry);
 }
 
-static msgsrv_status refuse_freed(const local_bus *local, msgsrv_error *error)
-{
-    return local->freed ? msi_error(error, MSGSRV_FAILED_PRECONDITION, "the handle is being freed") : MSGSRV_OK;
-}
-
 msgsrv_status msi_local_subscribe(msgsrv_bus *bus, const msgsrv_message_type *type,
                                   const msgsrv_subscribe_options *options, const msgsrv_subscriber *subscriber,
                                   void *ctx, msgsrv_handle *handle, msgsrv_error *error)
 {
     local_bus *local = local_of(bus);
-    msgsrv_status status = refuse_freed(local, error);
+    msgsrv_status status = msi_local_refuse_freed(local, error);
     if (status != MSGSRV_OK)
         return status;
     local_entry *entry = entry_new(local, type, ctx, "");
@@ -444,7 +439,7 @@ msgsrv_status msi_local_consume(msgsrv_bus *bus, const char *queue, const msgsrv
                                 msgsrv_handle *handle, msgsrv_error *error)
 {
     local_bus *local = local_of(bus);
-    msgsrv_status status = refuse_freed(local, error);
+    msgsrv_status status = msi_local_refuse_freed(local, error);
     if (status != MSGSRV_OK)
         return status;
     local_entry *entry = entry_new(local, type, ctx, queue);
@@ -491,6 +486,8 @@ msgsrv_status msi_local_settle(msgsrv_bus *bus, uint64_t delivery, msgsrv_settle
                                const char *reason, msgsrv_bus_done_fn done, void *ctx, msgsrv_error *error)
 {
     local_bus *local = local_of(bus);
+    if (done && local->freed)
+        return msi_local_refuse_freed(local, error);
     msgsrv_status status = MSGSRV_NOT_FOUND;
     msgsrv_error why = {.code = MSGSRV_OK};
     pthread_mutex_lock(&local->lock);

@@ -230,6 +230,67 @@ static void on_replied(msgsrv_bus *bus, msgsrv_status status, const msgsrv_event
     ask(bus, of);
 }
 
+START_TEST(a_request_that_is_asked_again_while_its_handle_is_freed_is_refused)
+{
+    told to = {0};
+    again of = {0};
+    msgsrv_bus *asks = open_bus("mem:review-asked", NULL);
+    msgsrv_bus *answers = open_bus("mem:review-asked", NULL);
+    subscribe(answers, &(msgsrv_subscribe_options){.pattern = "asked", .responder = true}, &to);
+    ask(asks, &of);
+    poll_all(answers);
+    msgsrv_bus_free(asks);
+    ck_assert_uint_eq(of.asked, of.answered);
+    ck_assert_int_eq(of.refused, MSGSRV_FAILED_PRECONDITION);
+    poll_all(answers);
+    uint8_t memory[64];
+    msgsrv_bytes bytes = payload_of(memory, 10);
+    ck_assert_int_eq(msgsrv_bus_reply(answers, to.request, &msgsrv_raw_type, &bytes, TYPE, NULL, NULL, NULL),
+                     MSGSRV_NOT_FOUND);
+    msgsrv_bus_free(answers);
+}
+END_TEST
+
+#define ENOUGH 1000u /* without an end */
+
+static void on_published(msgsrv_bus *bus, msgsrv_status status, const msgsrv_receipt *receipt,
+                         const msgsrv_error *error, void *ctx)
+{
+    (void)status;
+    (void)receipt;
+    (void)error;
+    again *of = ctx;
+    uint8_t memory[64];
+    msgsrv_bytes bytes = payload_of(memory, 10);
+    const msgsrv_publish_options options = {.size = sizeof options, .type = TYPE};
+    if (++of->published < ENOUGH)
+        of->refused = msgsrv_bus_publish_async(bus, "t", &msgsrv_raw_type, &bytes, &options, on_published, of, NULL);
+}
+
+static void on_declared(msgsrv_bus *bus, msgsrv_status status, const msgsrv_error *error, void *ctx)
+{
+    (void)status;
+    (void)error;
+    again *of = ctx;
+    if (++of->published < ENOUGH)
+        of->refused = msgsrv_bus_declare_queue(bus, "q", NULL, on_declared, of, NULL);
+}
+
+START_TEST(freeing_ends_though_each_answer_begins_the_next)
+{
+    again publishing = {0};
+    again declaring = {0};
+    msgsrv_bus *bus = open_bus("mem:", NULL);
+    on_published(bus, MSGSRV_OK, NULL, NULL, &publishing);
+    on_declared(bus, MSGSRV_OK, NULL, &declaring);
+    msgsrv_bus_free(bus);
+    ck_assert_int_eq(publishing.refused, MSGSRV_FAILED_PRECONDITION);
+    ck_assert_uint_eq(publishing.published, 2);
+    ck_assert_int_eq(declaring.refused, MSGSRV_FAILED_PRECONDITION);
+    ck_assert_uint_eq(declaring.published, 2);
+}
+END_TEST
+
 /* ---- threads ---- */
 
 typedef struct settler {
@@ -253,4 +314,6 @@ typedef struct stage {
 } stage;
 
 TS_MAIN("bus_review", many_topics_that_retain_no_more_are_told_once_each,
-        the_gap_of_a_group_goes_to_a_member_that_has_not_ended)
+        the_gap_of_a_group_goes_to_a_member_that_has_not_ended,
+        a_request_that_is_asked_again_while_its_handle_is_freed_is_refused,
+        freeing_ends_though_each_answer_begins_the_next)
