@@ -303,6 +303,56 @@ typedef struct settler {
 
 /* ---- bounds ---- */
 
+START_TEST(what_waits_for_a_responder_is_bounded_in_bytes)
+{
+    told to = {0};
+    again of = {0};
+    msgsrv_bus *bus = open_bus("mem:", NULL);
+    subscribe(bus, &(msgsrv_subscribe_options){.pattern = "asked", .responder = true, .max_bytes = 16384}, &to);
+    static uint8_t memory[16384];
+    msgsrv_bytes bytes = payload_of(memory, 10000);
+    const msgsrv_publish_options options = {.size = sizeof options, .type = TYPE};
+    for (int i = 0; i < 3; i++)
+        (void)msgsrv_bus_request(bus, "asked", &msgsrv_raw_type, &bytes, &options, 10000, on_replied, &of, NULL);
+    msgsrv_bus_stats stats = {.size = sizeof stats};
+    msgsrv_bus_get_stats(bus, &stats);
+    ck_assert_uint_le(stats.waiting_bytes, 16384);
+    ck_assert_uint_eq(stats.requests, 1);
+    msgsrv_bus_free(bus);
+}
+END_TEST
+
+static bool refuse_second(const msgsrv_queued *message, void *ctx)
+{
+    (void)message;
+    return ++*(unsigned *)ctx < 2;
+}
+
+/* What was shown and did not fit is asked for next: it is found without a walk from the beginning. */
+START_TEST(a_peek_goes_on_at_what_did_not_fit)
+{
+    msi_event_pool pool = {0};
+    msi_topic_name *name = msi_topic_name_new(&pool, msi_view_of("t"), msi_view_of(TYPE), 1);
+    msi_queue_settings settings;
+    msgsrv_error error;
+    api_ok(msi_queue_settings_resolve(&(msgsrv_queue_options){0}, &settings, &error), &error);
+    msi_queue *queue = msi_queue_new("q", &settings, NULL, NULL, NULL);
+    for (int i = 0; i < 4; i++) {
+        msi_event *event = msi_event_new(&(msi_event_parts){.name = name, .payload = msi_view_of("")});
+        ck_assert_int_eq(msi_queue_check(queue, 1, event->size, (msi_view){0}, NULL), MSGSRV_OK);
+        msi_queue_put_event(queue, 1, event, &(msi_queue_put){0});
+        msi_event_unref(event);
+    }
+    unsigned shown = 0;
+    msi_queue_peek(queue, false, 1, 1, 0, 100, refuse_second, &shown);
+    ck_assert_uint_eq(shown, 2);
+    ck_assert_uint_eq(queue->box[false].shown->letter.id, 2);
+    msi_queue_free(queue);
+    msi_topic_name_unref(name);
+    msi_event_pool_release(&pool);
+}
+END_TEST
+
 /* ---- what fails does nothing ---- */
 
 /* ---- remote ---- */
@@ -316,4 +366,5 @@ typedef struct stage {
 TS_MAIN("bus_review", many_topics_that_retain_no_more_are_told_once_each,
         the_gap_of_a_group_goes_to_a_member_that_has_not_ended,
         a_request_that_is_asked_again_while_its_handle_is_freed_is_refused,
-        freeing_ends_though_each_answer_begins_the_next)
+        freeing_ends_though_each_answer_begins_the_next, what_waits_for_a_responder_is_bounded_in_bytes,
+        a_peek_goes_on_at_what_did_not_fit)
