@@ -363,8 +363,86 @@ typedef struct stage {
     char url[64];
 } stage;
 
+static void stage_open(stage *of, const char *name)
+{
+    msgsrv_error error;
+    of->host = open_bus("mem:", NULL);
+    snprintf(of->url, sizeof of->url, "unix:@review-%s-%d", name, (int)getpid());
+    msgsrv_server_options options = {.size = sizeof options, .threads = 1};
+    api_ok(msgsrv_server_new(&options, &of->server, &error), &error);
+    api_ok(msgsrv_bus_serve(of->host, of->server, &error), &error);
+    api_ok(msgsrv_server_listen(of->server, of->url, &error), &error);
+    api_ok(msgsrv_server_start(of->server, &error), &error);
+}
+
+static void stage_close(stage *of)
+{
+    msgsrv_server_free(of->server);
+    msgsrv_bus_free(of->host);
+}
+
+static void free_in_published(msgsrv_bus *bus, msgsrv_status status, const msgsrv_receipt *receipt,
+                              const msgsrv_error *error, void *ctx)
+{
+    (void)status;
+    (void)receipt;
+    (void)error;
+    if (!*(bool *)ctx)
+        msgsrv_bus_free(bus);
+    *(bool *)ctx = true;
+}
+
+START_TEST(a_handle_is_freed_while_a_function_waits_on_its_stream)
+{
+    stage of;
+    stage_open(&of, "stream");
+    bool freed = false;
+    msgsrv_bus *bus = open_bus(of.url, NULL);
+    uint8_t memory[64];
+    msgsrv_bytes bytes = payload_of(memory, 10);
+    const msgsrv_publish_options options = {.size = sizeof options, .type = TYPE};
+    ck_assert_int_eq(
+        msgsrv_bus_publish_async(bus, "t", &msgsrv_raw_type, &bytes, &options, free_in_published, &freed, NULL),
+        MSGSRV_OK);
+    (void)publish_as(bus, "t", TYPE, 10);
+    ck_assert(freed);
+    stage_close(&of);
+}
+END_TEST
+
+static void free_in_done(msgsrv_bus *bus, msgsrv_status status, const msgsrv_error *error, void *ctx)
+{
+    free_in_published(bus, status, NULL, error, ctx);
+}
+
+static bool show(const msgsrv_queued *message, void *ctx)
+{
+    (void)message;
+    (void)ctx;
+    return true;
+}
+
+START_TEST(a_handle_is_freed_while_a_function_waits_for_its_call)
+{
+    stage of;
+    stage_open(&of, "call");
+    for (int i = 0; i < 2; i++) {
+        bool freed = false;
+        msgsrv_bus *bus = open_bus(of.url, NULL);
+        ck_assert_int_eq(msgsrv_bus_declare_queue(bus, "q", NULL, free_in_done, &freed, NULL), MSGSRV_OK);
+        if (i == 0)
+            (void)publish_as(bus, "t", TYPE, 10);
+        else
+            (void)msgsrv_bus_peek(bus, "q", 0, show, NULL, NULL);
+        ck_assert(freed);
+    }
+    stage_close(&of);
+}
+END_TEST
+
 TS_MAIN("bus_review", many_topics_that_retain_no_more_are_told_once_each,
         the_gap_of_a_group_goes_to_a_member_that_has_not_ended,
         a_request_that_is_asked_again_while_its_handle_is_freed_is_refused,
         freeing_ends_though_each_answer_begins_the_next, what_waits_for_a_responder_is_bounded_in_bytes,
-        a_peek_goes_on_at_what_did_not_fit)
+        a_peek_goes_on_at_what_did_not_fit, a_handle_is_freed_while_a_function_waits_on_its_stream,
+        a_handle_is_freed_while_a_function_waits_for_its_call)
