@@ -490,12 +490,15 @@ msgsrv_status msi_local_settle(msgsrv_bus *bus, uint64_t delivery, msgsrv_settle
         return msi_local_refuse_freed(local, error);
     msgsrv_status status = MSGSRV_NOT_FOUND;
     msgsrv_error why = {.code = MSGSRV_OK};
+    /* With the core's lock, so that the consumer does not go when it has been found. */
+    msi_core_lock(local->core);
     pthread_mutex_lock(&local->lock);
     local_entry *entry = recall(local, delivery, settlement == MSGSRV_EXTEND);
     msi_taker *taker = entry ? entry->taker : NULL;
     pthread_mutex_unlock(&local->lock);
     if (taker)
-        status = msi_taker_settle(taker, delivery, settlement, delay_ms, reason);
+        status = msi_taker_settle_locked(taker, delivery, settlement, delay_ms, reason);
+    msi_core_unlock(local->core);
     if (status == MSGSRV_NOT_FOUND)
         (void)msi_error(&why, status, "the delivery has gone to another, or was settled before");
     return msi_local_outcome(local, status, &why, done, ctx, error);

@@ -299,6 +299,51 @@ typedef struct settler {
     atomic_bool begun;
 } settler;
 
+static void *settle_in_thread(void *arg)
+{
+    settler *of = arg;
+    atomic_store(&of->begun, true);
+    (void)msgsrv_bus_settle(of->bus, of->delivery, MSGSRV_ACK, 0, NULL, NULL, NULL, NULL);
+    return NULL;
+}
+
+/* One is settled on its way into the core, while the consumer goes. */
+static void settle_while_it_ends(msgsrv_bus *bus)
+{
+    told to = {0};
+    msgsrv_handle handle;
+    pthread_t thread;
+    api_event_init(&to.happened);
+    ck_assert_int_eq(msgsrv_bus_consume(bus, "q", NULL, NULL, &consumer, &to, &handle, NULL), MSGSRV_OK);
+    api_event_wait(&to.happened, 1);
+    settler of = {.bus = bus, .delivery = to.delivery};
+    msi_core_lock(msi_bus_core(bus));
+    ck_assert_int_eq(pthread_create(&thread, NULL, settle_in_thread, &of), 0);
+    while (!atomic_load(&of.begun))
+        ts_nap();
+    for (int i = 0; i < 4; i++)
+        ts_nap();
+    msgsrv_bus_unsubscribe(bus, handle);
+    for (int i = 0; i < 4; i++)
+        ts_nap();
+    msi_core_unlock(msi_bus_core(bus));
+    api_event_wait(&to.happened, 2);
+    pthread_join(thread, NULL);
+}
+
+START_TEST(settling_on_another_thread_while_the_consumer_ends)
+{
+    msgsrv_bus *bus = open_bus("mem:", &(msgsrv_bus_options){.size = sizeof(msgsrv_bus_options), .thread = true});
+    ck_assert_int_eq(msgsrv_bus_declare_queue(bus, "q", NULL, NULL, NULL, NULL), MSGSRV_OK);
+    for (int i = 0; i < 100; i++) {
+        ck_assert_int_eq(msgsrv_bus_purge(bus, "q", NULL, NULL), MSGSRV_OK);
+        publish(bus, "q");
+        settle_while_it_ends(bus);
+    }
+    msgsrv_bus_free(bus);
+}
+END_TEST
+
 /* ---- the log ---- */
 
 /* ---- bounds ---- */
@@ -445,4 +490,4 @@ TS_MAIN("bus_review", many_topics_that_retain_no_more_are_told_once_each,
         a_request_that_is_asked_again_while_its_handle_is_freed_is_refused,
         freeing_ends_though_each_answer_begins_the_next, what_waits_for_a_responder_is_bounded_in_bytes,
         a_peek_goes_on_at_what_did_not_fit, a_handle_is_freed_while_a_function_waits_on_its_stream,
-        a_handle_is_freed_while_a_function_waits_for_its_call)
+        a_handle_is_freed_while_a_function_waits_for_its_call, settling_on_another_thread_while_the_consumer_ends)
