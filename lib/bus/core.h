@@ -270,6 +270,9 @@ size_t msi_take_deliveries(msi_taker *taker, msi_queue_delivery *deliveries, siz
 /* OK; NOT_FOUND. */
 msgsrv_status msi_taker_settle(msi_taker *taker, uint64_t delivery, msgsrv_settlement settlement, uint32_t delay_ms,
                                const char *reason);
+/* The same with the lock, which keeps the taker from closing meanwhile. */
+msgsrv_status msi_taker_settle_locked(msi_taker *taker, uint64_t delivery, msgsrv_settlement settlement,
+                                      uint32_t delay_ms, const char *reason);
 
 /* When to try again though nothing was told: a moment of msi_now(), 0: never. After a take that found nothing. */
 uint64_t msi_taker_due(msi_taker *taker);

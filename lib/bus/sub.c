@@ -296,7 +296,7 @@ static bool prepare(msi_sub *sub, msi_waiting_item *item)
     if (gap)
         msi_gap_add(gap, event->name, event->sequence);
     else
-        sub->waiting.untold++;
+        (sub->group ? &sub->group->waiting : &sub->waiting)->untold++;
     msi_event_unref(event);
     item->what = gap;
     item->is_gap = true;

@@ -227,6 +227,30 @@ START_TEST(the_server_learns_descriptors)
 }
 END_TEST
 
+START_TEST(one_that_waits_comes_behind_those_that_do_not)
+{
+    struct rs_stage stage;
+    struct rs_results results;
+    msgsrv_receipt receipt;
+    msgsrv_error error;
+    const messages_AddRequest message = {.a = 1};
+    rs_stage_open(&stage, "order");
+    const msgsrv_bus_options options = {.size = sizeof options, .max_unanswered = 1};
+    msgsrv_bus *bus = rs_handle_of(&stage, &options);
+    rs_results_init(&results);
+    for (unsigned i = 0; i < 20; i++) {
+        api_ok(msgsrv_bus_publish_async(bus, "t", &messages_AddRequest_type, &message, NULL, rs_on_published, &results,
+                                        &error),
+               &error);
+        api_ok(msgsrv_bus_publish(bus, "t", &messages_AddRequest_type, &message, NULL, &receipt, &error), &error);
+        ck_assert_uint_eq(receipt.sequence, 2 * i + 2);
+        ck_assert_uint_eq(results.last_sequence, 2 * i + 1);
+    }
+    msgsrv_bus_free(bus);
+    rs_stage_close(&stage);
+}
+END_TEST
+
 /* Loops. */
 
 START_TEST(a_private_loop_is_polled)
@@ -415,5 +439,6 @@ END_TEST
 
 TS_MAIN("bus_remote", events_go_through, raw_bytes_have_a_type, many_without_waiting, refusals_name_what_is_wrong,
         a_subscription_to_another_type_ends, too_many_unanswered_are_refused_and_writable_follows,
-        the_server_learns_descriptors, a_private_loop_is_polled, waiting_where_it_may_not_is_refused,
-        threads_publish_in_their_order, what_is_wrong_with_opening_is_named, what_is_too_large_is_refused_here)
+        the_server_learns_descriptors, one_that_waits_comes_behind_those_that_do_not, a_private_loop_is_polled,
+        waiting_where_it_may_not_is_refused, threads_publish_in_their_order, what_is_wrong_with_opening_is_named,
+        what_is_too_large_is_refused_here)
