@@ -139,6 +139,9 @@ msgsrv_status msi_core_subscribe(msi_core *core, const msi_sub_spec *spec, msi_s
  */
 size_t msi_sub_take(msi_sub *sub, msi_taken *items, size_t max, size_t max_bytes, uint64_t *position);
 
+/* Where the bus is, for a subscription for which nothing waits: what came before does not concern it. 0: something waits. */
+uint64_t msi_sub_position(msi_sub *sub);
+
 /* Gives the last take's items back, early. */
 void msi_sub_release(msi_sub *sub);
 

@@ -377,6 +377,14 @@ size_t msi_sub_take(msi_sub *sub, msi_taken *items, size_t max, size_t max_bytes
     return count;
 }
 
+uint64_t msi_sub_position(msi_sub *sub)
+{
+    msi_core_lock(sub->core);
+    uint64_t position = sub->late || !msi_waiting_empty(&sub->waiting) ? 0 : sub->core->position;
+    msi_core_unlock(sub->core);
+    return position;
+}
+
 void msi_sub_got(msi_sub *sub, uint64_t ticket)
 {
     msi_core_lock(sub->core);
