@@ -138,6 +138,9 @@ msgsrv_status msi_core_subscribe(msi_core *core, const msi_sub_spec *spec, msi_s
  */
 size_t msi_sub_take(msi_sub *sub, msi_taken *items, size_t max, size_t max_bytes, uint64_t *position);
 
+/* An event that was taken could not be told: counts it. */
+void msi_sub_lost(msi_sub *sub, const msi_event *event);
+
 /* Gives the last take's items back, early. */
 void msi_sub_release(msi_sub *sub);
 
@@ -146,6 +149,10 @@ void msi_sub_got(msi_sub *sub, uint64_t ticket);
 
 /* Ends it: no ready() is running or comes afterwards. What a member of a group has not got, another gets. */
 void msi_sub_close(msi_sub *sub);
+
+/* The same in two steps: between them the last take's events are still there, for a function of the program's that has one. */
+void msi_sub_leave(msi_sub *sub);
+void msi_sub_free(msi_sub *sub);
 
 /* ---- requests ---- */
 
@@ -277,6 +284,8 @@ msgsrv_status msi_taker_settle_locked(msi_taker *taker, uint64_t delivery, msgsr
 uint64_t msi_taker_due(msi_taker *taker);
 
 void msi_taker_close(msi_taker *taker);
+void msi_taker_leave(msi_taker *taker); /* in two steps, as msi_sub_leave() */
+void msi_taker_free(msi_taker *taker);
 
 msgsrv_status msi_core_peek(msi_core *core, msi_view queue, uint64_t after, uint32_t max, msgsrv_queued_fn fn,
                             void *ctx, msgsrv_error *error);
