@@ -468,6 +468,45 @@ END_TEST
 
 /* ---- what fails does nothing ---- */
 
+static void subscribe_to_x(msgsrv_bus *bus, const char *topic, told *to)
+{
+    subscribe(bus, &(msgsrv_subscribe_options){.pattern = topic, .type = "review.X"}, to);
+}
+
+START_TEST(a_request_that_nobody_answers_ends_no_subscription)
+{
+    told to = {0};
+    again of = {0};
+    msgsrv_bus *bus = open_bus("mem:", NULL);
+    subscribe_to_x(bus, "asked", &to);
+    ask(bus, &of);
+    ck_assert_int_eq(publish_as(bus, "asked", "review.X", 1), MSGSRV_OK);
+    (void)msgsrv_bus_poll(bus, 0, NULL);
+    ck_assert_uint_eq(to.ended, 0);
+    ck_assert_uint_eq(to.events, 1);
+    msgsrv_bus_free(bus);
+}
+END_TEST
+
+START_TEST(a_publication_that_a_queue_refuses_binds_nothing)
+{
+    told to = {0};
+    const char *const patterns[] = {">"};
+    msgsrv_bus *bus = open_bus("mem:", NULL);
+    const msgsrv_queue_options options = {.patterns = patterns, .pattern_count = 1, .max_messages = 1};
+    ck_assert_int_eq(msgsrv_bus_declare_queue(bus, "q", &options, NULL, NULL, NULL), MSGSRV_OK);
+    subscribe_to_x(bus, "t", &to);
+    publish(bus, "fills.it");
+    ck_assert_int_eq(publish_as(bus, "t", "review.Y", 1), MSGSRV_RESOURCE_EXHAUSTED);
+    ck_assert_int_eq(msgsrv_bus_purge(bus, "q", NULL, NULL), MSGSRV_OK);
+    ck_assert_int_eq(publish_as(bus, "t", "review.X", 1), MSGSRV_OK);
+    poll_all(bus);
+    ck_assert_uint_eq(to.ended, 0);
+    ck_assert_uint_eq(to.events, 1);
+    msgsrv_bus_free(bus);
+}
+END_TEST
+
 /* ---- remote ---- */
 
 typedef struct stage {
@@ -560,4 +599,5 @@ TS_MAIN("bus_review", many_topics_that_retain_no_more_are_told_once_each,
         a_peek_goes_on_at_what_did_not_fit, a_handle_is_freed_while_a_function_waits_on_its_stream,
         a_handle_is_freed_while_a_function_waits_for_its_call, settling_on_another_thread_while_the_consumer_ends,
         an_event_outlives_its_handle_until_its_function_returns, a_gap_outlives_its_handle_until_its_function_returns,
-        a_delivery_outlives_its_handle_until_its_function_returns, what_other_code_of_a_type_cannot_decode_is_a_gap)
+        a_delivery_outlives_its_handle_until_its_function_returns, what_other_code_of_a_type_cannot_decode_is_a_gap,
+        a_request_that_nobody_answers_ends_no_subscription, a_publication_that_a_queue_refuses_binds_nothing)
