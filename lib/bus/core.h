@@ -12,6 +12,8 @@
 #ifndef MSI_BUS_CORE_H
 #define MSI_BUS_CORE_H
 
+#include <sys/queue.h>
+
 #include "base/log.h"
 #include "bus/engine.h"
 #include "bus/gap.h"
@@ -32,8 +34,18 @@ typedef struct msi_core_limits {
     uint32_t max_event;
 } msi_core_limits;
 
-msgsrv_status msi_core_new(const msi_engine_ops *ops, const char *where, const msi_core_limits *limits, msi_log log,
-                           msi_core **core, msgsrv_error *error);
+/* Where lines go: a handle's log. */
+typedef struct msi_core_sink {
+    msi_log log;
+    bool open;
+    TAILQ_ENTRY(msi_core_sink) all;
+} msi_core_sink;
+
+msgsrv_status msi_core_new(const msi_engine_ops *ops, const char *where, const msi_core_limits *limits, msi_core **core,
+                           msgsrv_error *error);
+/* Lines go to the oldest log that is open. When it is closed, no line is being written and none follows. */
+void msi_core_open_log(msi_core *core, msi_core_sink *sink, msi_log log);
+void msi_core_close_log(msi_core *core, msi_core_sink *sink);
 msi_core *msi_core_ref(msi_core *core); /* references: any thread */
 void msi_core_unref(msi_core *core);
 void msi_core_lock(msi_core *core);
