@@ -112,7 +112,7 @@ typedef struct msgsrv_bus_options {
                         void *ctx); /**< After msgsrv_bus_publish_async() said #MSGSRV_AGAIN: once, when it may go on. */
     void *ctx;                      /**< Its argument. */
 
-    msgsrv_log_fn log;          /**< Takes the log; default none. */
+    msgsrv_log_fn log; /**< Takes the log; default none. Of a bus that handles share: that of the oldest one that has one. */
     void *log_ctx;              /**< Its context; must outlive the handle. */
     msgsrv_log_level log_level; /**< Default #MSGSRV_LOG_WARNING. */
 

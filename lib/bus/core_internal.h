@@ -260,7 +260,9 @@ struct msi_core {
     pthread_mutex_t lock;
     atomic_uint refs;
     msi_core_limits limits;
-    msi_log log;
+    TAILQ_HEAD(core_sinks, msi_core_sink) sinks;
+    unsigned writing; /* threads that are in a function of the log's */
+    pthread_cond_t written;
     const msi_engine_ops *ops;
     msi_engine *engine;
     msi_event_pool pool;

@@ -503,23 +503,38 @@ uint64_t msi_taker_due(msi_taker *taker)
     return due;
 }
 
-void msi_taker_close(msi_taker *taker)
+void msi_taker_leave(msi_taker *taker)
 {
     if (!taker)
         return;
     msi_core *core = taker->core;
     msi_core_lock(core);
     taker->armed = false;
-    give_back(taker);
     core->taker_count--;
     core_queue *queue = taker->queue;
     if (queue) {
         LIST_REMOVE(taker, all);
         *(taker->dead ? &queue->dead_taker_count : &queue->taker_count) -= 1;
         core->ops->consumer_gone(queue->queue, msi_now(), &taker->consumer);
+        taker->queue = NULL;
     }
     msi_core_unlock(core);
+}
+
+void msi_taker_free(msi_taker *taker)
+{
+    if (!taker)
+        return;
+    msi_core_lock(taker->core);
+    give_back(taker);
+    msi_core_unlock(taker->core);
     taker_free(taker);
+}
+
+void msi_taker_close(msi_taker *taker)
+{
+    msi_taker_leave(taker);
+    msi_taker_free(taker);
 }
 
 /* ---- looking after ---- */
