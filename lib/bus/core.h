@@ -321,4 +321,7 @@ typedef struct msi_queue_entry {
 msgsrv_status msi_core_queues(msi_core *core, msi_view name, void (*visit)(const msi_queue_entry *entry, void *ctx),
                               void *ctx, msgsrv_error *error);
 
+/* The clock of the events' times: microseconds since 1970. */
+uint64_t msi_core_wall_us(void);
+
 #endif

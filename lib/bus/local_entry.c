@@ -341,8 +341,7 @@ void msi_local_dispatch(local_entry *entry)
 {
     entry->holds++;
     if (is_cancelled(entry)) {
-        msi_local_end(entry, MSGSRV_CANCELLED, entry->sub ? "the subscription was ended" : "the consumer was ended",
-                      NULL);
+        msi_local_end(entry, MSGSRV_CANCELLED, "unsubscribed", NULL);
     } else if (entry->ready_due) {
         entry->ready_due = false;
         entry->bus->told++;
@@ -514,6 +513,6 @@ msgsrv_status msi_local_settle(msgsrv_bus *bus, uint64_t delivery, msgsrv_settle
         status = msi_taker_settle_locked(taker, delivery, settlement, delay_ms, reason);
     msi_core_unlock(local->core);
     if (status == MSGSRV_NOT_FOUND)
-        (void)msi_error(&why, status, "the delivery has gone to another, or was settled before");
+        (void)msi_error(&why, status, "there is no such delivery: it was settled, or has gone back to its queue");
     return msi_local_outcome(local, status, &why, done, ctx, error);
 }

@@ -267,8 +267,10 @@ static msgsrv_status declare(msi_core *core, msi_view name, const msgsrv_queue_o
         return declare_dead(core, queue, name, settings, error);
     if (queue) {
         const char *other = difference(queue, options, settings);
-        return other ? msi_error(error, MSGSRV_ALREADY_EXISTS, "the queue %s was declared with another %s", queue->text,
-                                 other)
+        return other ? msi_error(error, MSGSRV_ALREADY_EXISTS,
+                                 "the queue %s is there with another value of %s; delete it to "
+                                 "declare it anew",
+                                 queue->text, other)
                      : MSGSRV_OK;
     }
     if (core->queues.count >= core->limits.max_queues)

@@ -75,10 +75,7 @@ static msgsrv_status check_bounds(const msi_sub_spec *spec, msgsrv_error *error)
                          MSI_SUB_BYTES_MIN);
     if ((unsigned)spec->policy > MSGSRV_DISCONNECT)
         return msi_error(error, MSGSRV_INVALID_ARGUMENT, "%u is not a policy", (unsigned)spec->policy);
-    if (spec->responder && spec->group.size)
-        return msi_error(error, MSGSRV_INVALID_ARGUMENT,
-                         "a responder is in no group: each request goes to one responder anyway");
-    return MSGSRV_OK;
+    return msi_check_responder(spec->responder, spec->group.size != 0, error);
 }
 
 static msgsrv_status check_spec(const msi_sub_spec *spec, msgsrv_error *error)
