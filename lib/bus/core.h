@@ -139,6 +139,9 @@ msgsrv_status msi_core_subscribe(msi_core *core, const msi_sub_spec *spec, msi_s
  */
 size_t msi_sub_take(msi_sub *sub, msi_taken *items, size_t max, size_t max_bytes, uint64_t *position);
 
+/* Where the bus is, for a subscription for which nothing waits: what came before does not concern it. 0: something waits. */
+uint64_t msi_sub_position(msi_sub *sub);
+
 /* Gives the last take's items back, early. */
 void msi_sub_release(msi_sub *sub);
 
@@ -270,6 +273,9 @@ size_t msi_take_deliveries(msi_taker *taker, msi_queue_delivery *deliveries, siz
 /* OK; NOT_FOUND. */
 msgsrv_status msi_taker_settle(msi_taker *taker, uint64_t delivery, msgsrv_settlement settlement, uint32_t delay_ms,
                                const char *reason);
+/* The same with the lock, which keeps the taker from closing meanwhile. */
+msgsrv_status msi_taker_settle_locked(msi_taker *taker, uint64_t delivery, msgsrv_settlement settlement,
+                                      uint32_t delay_ms, const char *reason);
 
 /* When to try again though nothing was told: a moment of msi_now(), 0: never. After a take that found nothing. */
 uint64_t msi_taker_due(msi_taker *taker);

@@ -234,18 +234,16 @@ static topic *topic_of(msi_core *core, const msi_topic_name *name)
     return on && on->log && on->name->epoch == name->epoch ? on : NULL;
 }
 
+/* Of neighbouring topics it is one gap, however many they are. */
 static bool pin_gap(msi_waiting *pinned, msi_topic_name *name, uint64_t first, uint64_t last)
 {
-    msi_gap *gap = msi_gap_new(MSGSRV_GAP_SLOW);
+    msi_gap *gap = msi_waiting_tail_gap(pinned, MSGSRV_GAP_SLOW);
     if (!gap)
         return false;
     msi_gap_add_range(gap, name, first, last, last - first + 1);
     name->lost += last - first + 1;
     pinned->lost += last - first + 1;
-    if (msi_waiting_append(pinned, &(msi_waiting_item){.what = gap, .is_gap = true}))
-        return true;
-    msi_gap_free(gap);
-    return false;
+    return true;
 }
 
 static bool has_room(const msi_waiting *pinned)

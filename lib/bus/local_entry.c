@@ -398,17 +398,12 @@ static void abandon(local_entry *entry)
     free(entry);
 }
 
-static msgsrv_status refuse_freed(const local_bus *local, msgsrv_error *error)
-{
-    return local->freed ? msi_error(error, MSGSRV_FAILED_PRECONDITION, "the handle is being freed") : MSGSRV_OK;
-}
-
 msgsrv_status msi_local_subscribe(msgsrv_bus *bus, const msgsrv_message_type *type,
                                   const msgsrv_subscribe_options *options, const msgsrv_subscriber *subscriber,
                                   void *ctx, msgsrv_handle *handle, msgsrv_error *error)
 {
     local_bus *local = local_of(bus);
-    msgsrv_status status = refuse_freed(local, error);
+    msgsrv_status status = msi_local_refuse_freed(local, error);
     if (status != MSGSRV_OK)
         return status;
     local_entry *entry = entry_new(local, type, ctx, "");
@@ -444,7 +439,7 @@ msgsrv_status msi_local_consume(msgsrv_bus *bus, const char *queue, const msgsrv
                                 msgsrv_handle *handle, msgsrv_error *error)
 {
     local_bus *local = local_of(bus);
-    msgsrv_status status = refuse_freed(local, error);
+    msgsrv_status status = msi_local_refuse_freed(local, error);
     if (status != MSGSRV_OK)
         return status;
     local_entry *entry = entry_new(local, type, ctx, queue);
@@ -491,14 +486,19 @@ msgsrv_status msi_local_settle(msgsrv_bus *bus, uint64_t delivery, msgsrv_settle
                                const char *reason, msgsrv_bus_done_fn done, void *ctx, msgsrv_error *error)
 {
     local_bus *local = local_of(bus);
+    if (done && local->freed)
+        return msi_local_refuse_freed(local, error);
     msgsrv_status status = MSGSRV_NOT_FOUND;
     msgsrv_error why = {.code = MSGSRV_OK};
+    /* With the core's lock, so that the consumer does not go when it has been found. */
+    msi_core_lock(local->core);
     pthread_mutex_lock(&local->lock);
     local_entry *entry = recall(local, delivery, settlement == MSGSRV_EXTEND);
     msi_taker *taker = entry ? entry->taker : NULL;
     pthread_mutex_unlock(&local->lock);
     if (taker)
-        status = msi_taker_settle(taker, delivery, settlement, delay_ms, reason);
+        status = msi_taker_settle_locked(taker, delivery, settlement, delay_ms, reason);
+    msi_core_unlock(local->core);
     if (status == MSGSRV_NOT_FOUND)
         (void)msi_error(&why, status, "the delivery has gone to another, or was settled before");
     return msi_local_outcome(local, status, &why, done, ctx, error);

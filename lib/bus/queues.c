@@ -470,21 +470,27 @@ size_t msi_take_deliveries(msi_taker *taker, msi_queue_delivery *deliveries, siz
     return count;
 }
 
+msgsrv_status msi_taker_settle_locked(msi_taker *taker, uint64_t delivery, msgsrv_settlement settlement,
+                                      uint32_t delay_ms, const char *reason)
+{
+    if (!taker->queue)
+        return MSGSRV_NOT_FOUND;
+    msgsrv_status status = taker->core->ops->settle(taker->queue->queue, msi_now(), delivery, &taker->consumer,
+                                                    settlement, delay_ms * MSI_MS, reason);
+    /* There is room in the prefetch again. */
+    if (taker->armed && taker->consumer.unsettled + 1 == taker->prefetch) {
+        taker->armed = false;
+        taker->ready(taker, taker->ctx);
+    }
+    return status;
+}
+
 msgsrv_status msi_taker_settle(msi_taker *taker, uint64_t delivery, msgsrv_settlement settlement, uint32_t delay_ms,
                                const char *reason)
 {
     msi_core *core = taker->core;
     msi_core_lock(core);
-    msgsrv_status status = MSGSRV_NOT_FOUND;
-    if (taker->queue) {
-        status = core->ops->settle(taker->queue->queue, msi_now(), delivery, &taker->consumer, settlement,
-                                   delay_ms * MSI_MS, reason);
-        /* There is room in the prefetch again. */
-        if (taker->armed && taker->consumer.unsettled + 1 == taker->prefetch) {
-            taker->armed = false;
-            taker->ready(taker, taker->ctx);
-        }
-    }
+    msgsrv_status status = msi_taker_settle_locked(taker, delivery, settlement, delay_ms, reason);
     msi_core_unlock(core);
     return status;
 }

@@ -4,13 +4,19 @@
 
 #include "bus/core_internal.h"
 
-static msi_sub *choose(const topic *on, bool *all_full)
+static bool is_full(const msi_waiting *waiting, const msi_event *event)
+{
+    return waiting->events >= waiting->max_events ||
+           (waiting->events && waiting->bytes + event->size > waiting->max_bytes);
+}
+
+static msi_sub *choose(const topic *on, const msi_event *event, bool *all_full)
 {
     msi_sub *best = NULL;
     *all_full = on->responder_count > 0;
     for (uint32_t i = 0; i < on->responder_count; i++) {
         msi_sub *sub = on->responders[i];
-        if (sub->ended || sub->waiting.events >= sub->waiting.max_events)
+        if (sub->ended || is_full(&sub->waiting, event))
             continue;
         if (!best || sub->open_requests < best->open_requests)
             best = sub;
@@ -56,7 +62,7 @@ static msgsrv_status send(msi_publisher *publisher, const msi_publication *publi
     msi_sub *responder = NULL;
     msgsrv_status status = msi_core_make_request(publisher, publication, made->node.id, &found, &event, error);
     if (status == MSGSRV_OK)
-        responder = choose(found.on, &all_full);
+        responder = choose(found.on, event, &all_full);
     if (responder)
         status = hand_over(core, responder, event, made, error);
     else if (status == MSGSRV_OK && all_full)

@@ -296,7 +296,7 @@ static bool prepare(msi_sub *sub, msi_waiting_item *item)
     if (gap)
         msi_gap_add(gap, event->name, event->sequence);
     else
-        sub->waiting.untold++;
+        (sub->group ? &sub->group->waiting : &sub->waiting)->untold++;
     msi_event_unref(event);
     item->what = gap;
     item->is_gap = true;
@@ -375,6 +375,14 @@ size_t msi_sub_take(msi_sub *sub, msi_taken *items, size_t max, size_t max_bytes
     }
     msi_core_unlock(core);
     return count;
+}
+
+uint64_t msi_sub_position(msi_sub *sub)
+{
+    msi_core_lock(sub->core);
+    uint64_t position = sub->late || !msi_waiting_empty(&sub->waiting) ? 0 : sub->core->position;
+    msi_core_unlock(sub->core);
+    return position;
 }
 
 void msi_sub_got(msi_sub *sub, uint64_t ticket)

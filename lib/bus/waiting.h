@@ -82,6 +82,9 @@ static inline bool msi_waiting_pop(msi_waiting *waiting, msi_waiting_item *item)
 /* The gap that is the last item, taken out; NULL: it is not one. */
 msi_gap *msi_waiting_take_last_gap(msi_waiting *waiting);
 
+/* The gap of this reason at the tail, made if there is none; NULL without memory. */
+msi_gap *msi_waiting_tail_gap(msi_waiting *waiting, msgsrv_gap_reason reason);
+
 /* An event is lost: told by the gap at the tail. */
 void msi_waiting_lose(msi_waiting *waiting, msgsrv_gap_reason reason, msi_event *event);
 

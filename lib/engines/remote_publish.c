@@ -372,19 +372,20 @@ static msgsrv_status wait_on_stream(msi_remote *bus, const msi_publication *publ
 {
     waiting work = {.bus = bus};
     bool inside = false;
-    msgsrv_status status = msi_client_drive(bus->client, &inside, error);
+    msgsrv_client *client = bus->client; /* lives until the drive ends */
+    msgsrv_status status = msi_client_drive(client, &inside, error);
     if (status)
         return status;
     status = publish_async(bus, publication, on_waited, &work, error);
     if (status == MSGSRV_OK) {
-        msi_client_wait_for(bus->client, &work.done);
+        msi_client_wait_for(client, &work.done);
         status = work.status;
         if (status && error)
             *error = work.error;
         if (status == MSGSRV_OK && receipt)
             *receipt = work.receipt;
     }
-    msi_client_drive_end(bus->client, inside);
+    msi_client_drive_end(client, inside);
     return status;
 }
 
@@ -422,6 +423,20 @@ static msgsrv_status wait_for_call(msi_remote *bus, const msi_publication *publi
     return status;
 }
 
+static msgsrv_status publish_waiting(msi_remote *bus, const msi_publication *publication, msgsrv_receipt *receipt,
+                                     msgsrv_error *error)
+{
+    msgsrv_status status = msi_client_check_sync(bus->client, error);
+    if (status)
+        return status;
+    pthread_mutex_lock(&bus->lock);
+    bool behind = msi_lane_unanswered(&bus->publish) != 0;
+    pthread_mutex_unlock(&bus->lock);
+    if (behind)
+        return wait_on_stream(bus, publication, receipt, error);
+    return wait_for_call(bus, publication, receipt, error);
+}
+
 msgsrv_status msi_remote_publish(msgsrv_bus *handle, const msi_publication *publication, bool wait,
                                  msgsrv_receipt *receipt, msgsrv_published_fn done, void *ctx, msgsrv_error *error)
 {
@@ -433,13 +448,8 @@ msgsrv_status msi_remote_publish(msgsrv_bus *handle, const msi_publication *publ
         return publish_async(bus, publication, done, ctx, error);
     if (msi_remote_closing(bus))
         return msi_error(error, MSGSRV_CANCELLED, "the bus is being freed");
-    status = msi_client_check_sync(bus->client, error);
-    if (status)
-        return status;
-    pthread_mutex_lock(&bus->lock);
-    bool behind = msi_lane_unanswered(&bus->publish) != 0;
-    pthread_mutex_unlock(&bus->lock);
-    if (behind)
-        return wait_on_stream(bus, publication, receipt, error);
-    return wait_for_call(bus, publication, receipt, error);
+    (void)msi_remote_ref(bus); /* a private loop is driven meanwhile, and what it calls may free the handle */
+    status = publish_waiting(bus, publication, receipt, error);
+    msi_remote_unref(bus);
+    return status;
 }

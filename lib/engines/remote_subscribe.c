@@ -86,7 +86,8 @@ static bool take_gap(subscription *sub, msi_view from, bool alone)
         msi_feed_fail(feed, &error);
         return false;
     }
-    if (alone && sub->options.policy == MSGSRV_DISCONNECT)
+    /* Perhaps the end follows, which tells it; but not what was missed without a connection. */
+    if (alone && sub->options.policy == MSGSRV_DISCONNECT && sub->gap->gap.reason == MSGSRV_GAP_SLOW)
         sub->gap_waits = true;
     else
         tell_gap(sub, &sub->gap->gap);

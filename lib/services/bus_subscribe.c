@@ -197,7 +197,10 @@ static msgsrv_status send(subscription *own, msi_writer *response)
 
 static msgsrv_status tell_ready(subscription *own, msi_writer *response)
 {
+    uint64_t position = msi_sub_position(own->sub);
     own->ready_told = true;
+    if (position)
+        msi_bus_put_number(response, RESPONSE_POSITION, position); /* the events before it are not missing */
     msi_bus_put_fixed64(response, RESPONSE_EPOCH, msi_core_epoch(own->service->core));
     return send(own, response);
 }
