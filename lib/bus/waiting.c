@@ -107,7 +107,7 @@ bool msi_waiting_prepend(msi_waiting *waiting, const msi_waiting_item *item)
     return true;
 }
 
-bool msi_waiting_pop(msi_waiting *waiting, msi_waiting_item *item)
+bool msi_waiting_pop_slow(msi_waiting *waiting, msi_waiting_item *item)
 {
     while (waiting->head != waiting->tail) {
         *item = *at(waiting, waiting->head++);
