@@ -286,13 +286,8 @@ uint64_t msi_core_wall_us(void);
 topic *msi_topic_find(msi_core *core, msi_view name);
 /* Finds or makes it, unbound. NULL: RESOURCE_EXHAUSTED. */
 topic *msi_topic_get(msi_core *core, msi_view name, msgsrv_error *error);
-/*
- * Binds it to a type; OK if it is already. FAILED_PRECONDITION names both. `*fresh` becomes true when it was not: then what it was bound for
- * has been done, or not, and one of the two functions that follow says so.
- */
-msgsrv_status msi_topic_bind(msi_core *core, topic *on, msi_view type, bool *fresh, msgsrv_error *error);
-void msi_topic_bound(msi_core *core, topic *on);  /* ends those who wait for another type */
-void msi_topic_unbind(msi_core *core, topic *on); /* as if nothing had been */
+/* Binds it to a type; OK if it is already. FAILED_PRECONDITION names both. */
+msgsrv_status msi_topic_bind(msi_core *core, topic *on, msi_view type, msgsrv_error *error);
 msgsrv_status msi_topic_open_log(msi_core *core, topic *on, msgsrv_error *error);
 void msi_topic_drop(msi_core *core, topic *on);
 bool msi_topic_route(msi_core *core, topic *on); /* makes its routes anew, if need be; false without memory */
@@ -306,9 +301,9 @@ static inline bool topic_routed(const msi_core *core, const topic *on)
 /* publish.c */
 use *msi_publisher_use(msi_publisher *publisher, topic *on);
 void msi_use_free(use *u);
-/* The event of a request, which has no sequence; and its topic, bound and routed; `*bound` as of msi_topic_bind(), on success. */
+/* The event of a request, which has no sequence; and its topic, bound and routed. */
 msgsrv_status msi_core_make_request(msi_publisher *publisher, const msi_publication *publication, uint64_t request,
-                                    topic **on, bool *bound, msi_event **event, msgsrv_error *error);
+                                    topic **on, msi_event **event, msgsrv_error *error);
 
 /* sub.c */
 void msi_sub_wake(msi_sub *sub);

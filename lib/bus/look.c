@@ -85,11 +85,10 @@ msgsrv_status msi_core_declare_topic(msi_core *core, msi_view name, msi_view typ
     topic *on = msi_topic_get(core, name, error);
     status = on ? msi_topic_open_log(core, on, error) : MSGSRV_RESOURCE_EXHAUSTED;
     msi_view bound = on ? msi_view_of(on->name->type) : (msi_view){0};
-    bool newly_bound = false;
     if (status == MSGSRV_OK && set.size && (!bound.size || msi_view_equal(bound, type)))
         status = msi_types_learn(core->types, type, set, error);
     if (status == MSGSRV_OK && type.size)
-        status = msi_topic_bind(core, on, type, &newly_bound, error);
+        status = msi_topic_bind(core, on, type, error);
     if (status == MSGSRV_OK && retain >= 0)
         status = core->ops->retain(core->engine, on->log, (uint32_t)retain, error);
     if (status == MSGSRV_OK) {
@@ -103,12 +102,8 @@ msgsrv_status msi_core_declare_topic(msi_core *core, msi_view name, msi_view typ
         }
         if (receipt)
             *receipt = (msgsrv_receipt){.sequence = on->sequence, .epoch = on->name->epoch};
-        if (newly_bound)
-            msi_topic_bound(core, on);
     } else if (on && fresh) {
         msi_topic_drop(core, on);
-    } else if (newly_bound) {
-        msi_topic_unbind(core, on);
     }
     msi_core_unlock(core);
     return status;

@@ -149,8 +149,8 @@ static msgsrv_status check_publication(msi_core *core, const msi_publication *pu
     return MSGSRV_OK;
 }
 
-/* The topic of a publication, bound to its type, with its routes; `*bound`: only now. On failure it is as it was. */
-static msgsrv_status find_topic(msi_publisher *publisher, const msi_publication *publication, topic **out, bool *bound,
+/* The topic of a publication, bound to its type, with its routes. */
+static msgsrv_status find_topic(msi_publisher *publisher, const msi_publication *publication, topic **out,
                                 msgsrv_error *error)
 {
     msi_core *core = publisher->core;
@@ -177,13 +177,10 @@ static msgsrv_status find_topic(msi_publisher *publisher, const msi_publication 
         on = msi_topic_get(core, publication->topic, error);
         if (!on)
             return MSGSRV_RESOURCE_EXHAUSTED;
-        status = msi_topic_bind(core, on, publication->type, bound, error);
+        status = msi_topic_bind(core, on, publication->type, error);
     }
-    if (status == MSGSRV_OK && !msi_topic_route(core, on)) {
+    if (status == MSGSRV_OK && !msi_topic_route(core, on))
         status = msi_error_memory(error);
-        if (*bound)
-            msi_topic_unbind(core, on);
-    }
     *out = on;
     return status;
 }
@@ -258,13 +255,17 @@ static msgsrv_status append(msi_core *core, topic *on, msi_event *event, const m
     return status;
 }
 
-/* On a topic that is bound and routed. ALREADY_EXISTS: a duplicate. */
-static msgsrv_status publish_on(msi_publisher *publisher, topic *on, const msi_publication *publication,
-                                uint64_t wall_us, msgsrv_receipt *receipt, msgsrv_error *error)
+static msgsrv_status publish(msi_publisher *publisher, const msi_publication *publication, uint64_t wall_us,
+                             msgsrv_receipt *receipt, msgsrv_error *error)
 {
     msi_core *core = publisher->core;
+    topic *on;
     msi_append appended;
-    msgsrv_status status = on->log ? MSGSRV_OK : msi_topic_open_log(core, on, error);
+    msgsrv_status status = check_publication(core, publication, error);
+    if (status == MSGSRV_OK)
+        status = find_topic(publisher, publication, &on, error);
+    if (status == MSGSRV_OK && !on->log)
+        status = msi_topic_open_log(core, on, error);
     if (status != MSGSRV_OK)
         return status;
     msi_event *event = make_event(publisher, publication, on, wall_us, 0);
@@ -282,27 +283,7 @@ static msgsrv_status publish_on(msi_publisher *publisher, topic *on, const msi_p
         *receipt = (msgsrv_receipt){
             .sequence = appended.sequence, .epoch = on->name->epoch, .duplicate = status == MSGSRV_ALREADY_EXISTS};
     msi_event_unref(event);
-    return status;
-}
-
-static msgsrv_status publish(msi_publisher *publisher, const msi_publication *publication, uint64_t wall_us,
-                             msgsrv_receipt *receipt, msgsrv_error *error)
-{
-    topic *on;
-    bool bound = false;
-    msgsrv_status status = check_publication(publisher->core, publication, error);
-    if (status == MSGSRV_OK)
-        status = find_topic(publisher, publication, &on, &bound, error);
-    if (status != MSGSRV_OK)
-        return status;
-    status = publish_on(publisher, on, publication, wall_us, receipt, error);
-    if (__builtin_expect(bound, 0)) {
-        if (status == MSGSRV_OK)
-            msi_topic_bound(publisher->core, on);
-        else
-            msi_topic_unbind(publisher->core, on);
-    }
-    return status == MSGSRV_ALREADY_EXISTS ? MSGSRV_OK : status;
+    return accepted ? MSGSRV_OK : status;
 }
 
 msgsrv_status msi_core_publish_locked(msi_publisher *publisher, const msi_publication *publication, uint64_t wall_us,
@@ -339,21 +320,18 @@ msgsrv_status msi_core_publish(msi_publisher *publisher, const msi_publication *
 /* ---- requests ---- */
 
 msgsrv_status msi_core_make_request(msi_publisher *publisher, const msi_publication *publication, uint64_t request,
-                                    topic **on, bool *bound, msi_event **event, msgsrv_error *error)
+                                    topic **on, msi_event **event, msgsrv_error *error)
 {
     msgsrv_status status = check_publication(publisher->core, publication, error);
     if (status == MSGSRV_OK && publication->payload.data && !msi_payload_valid(publication->payload))
         status = invalid_payload(error);
     if (status == MSGSRV_OK)
-        status = find_topic(publisher, publication, on, bound, error);
+        status = find_topic(publisher, publication, on, error);
     if (status != MSGSRV_OK)
         return status;
     *event = make_event(publisher, publication, *on, msi_core_wall_us(), request);
-    if (!*event) {
-        if (*bound)
-            msi_topic_unbind(publisher->core, *on);
+    if (!*event)
         return msi_error_memory(error);
-    }
     (*event)->position = publisher->core->position;
     msi_event_seal(*event);
     (*on)->touched = true;

@@ -58,9 +58,8 @@ static msgsrv_status send(msi_publisher *publisher, const msi_publication *publi
                          "%u requests wait for an answer, which is the limit (max_requests)", core->limits.max_requests);
     bool fresh = !msi_topic_find(core, publication->topic);
     topic *on;
-    bool bound = false;
     msi_event *event;
-    msgsrv_status status = msi_core_make_request(publisher, publication, made->node.id, &on, &bound, &event, error);
+    msgsrv_status status = msi_core_make_request(publisher, publication, made->node.id, &on, &event, error);
     if (status != MSGSRV_OK)
         return status;
     bool all_full;
@@ -74,13 +73,8 @@ static msgsrv_status send(msi_publisher *publisher, const msi_publication *publi
         status = msi_error(error, MSGSRV_UNAVAILABLE, "nobody answers requests of the type %s on the topic %s",
                            on->name->type, on->name->topic);
     msi_event_unref(event);
-    /* Asking nobody binds nothing. */
-    if (status == MSGSRV_OK && bound)
-        msi_topic_bound(core, on);
-    else if (status != MSGSRV_OK && fresh && !on->publishers)
-        msi_topic_drop(core, on);
-    else if (status != MSGSRV_OK && bound)
-        msi_topic_unbind(core, on);
+    if (status != MSGSRV_OK && fresh && !on->publishers)
+        msi_topic_drop(core, on); /* asking nobody binds nothing */
     return status;
 }
 

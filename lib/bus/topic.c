@@ -161,7 +161,7 @@ static void end_unfit(msi_match_entry *entry, void *ctx)
     }
 }
 
-msgsrv_status msi_topic_bind(msi_core *core, topic *on, msi_view type, bool *fresh, msgsrv_error *error)
+msgsrv_status msi_topic_bind(msi_core *core, topic *on, msi_view type, msgsrv_error *error)
 {
     msi_view bound = {(const uint8_t *)on->name->type, on->name->type_size};
     if (msi_view_equal(bound, type))
@@ -172,21 +172,9 @@ msgsrv_status msi_topic_bind(msi_core *core, topic *on, msi_view type, bool *fre
     if (!rename_topic(core, on, type, on->name->epoch))
         return msi_error_memory(error);
     on->generation = 0;
-    *fresh = true;
-    return MSGSRV_OK;
-}
-
-void msi_topic_bound(msi_core *core, topic *on)
-{
-    unfit now = {on, {(const uint8_t *)on->name->type, on->name->type_size}};
+    unfit now = {on, type};
     msi_matcher_find(core->matcher, on->node.name, end_unfit, &now);
-}
-
-void msi_topic_unbind(msi_core *core, topic *on)
-{
-    on->generation = 0;
-    if (!rename_topic(core, on, (msi_view){0}, on->name->epoch))
-        msi_topic_bound(core, on); /* without memory it stays as it is */
+    return MSGSRV_OK;
 }
 
 msgsrv_status msi_topic_open_log(msi_core *core, topic *on, msgsrv_error *error)
