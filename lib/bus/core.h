@@ -70,6 +70,7 @@ typedef struct msi_publication {
     msi_view payload;                       /* data NULL: `message` is to be encoded when somebody needs bytes */
     const msgsrv_message_type *struct_type; /* NULL: there are only bytes */
     const void *message;
+    const msgsrv_message_type *described; /* whose descriptors are to be known; NULL: none are told */
     const msgsrv_metadata *headers;
     uint32_t header_count;
     msi_view id;
@@ -152,6 +153,9 @@ size_t msi_sub_take(msi_sub *sub, msi_taken *items, size_t max, size_t max_bytes
 
 /* An event that was taken could not be told: counts it. */
 void msi_sub_lost(msi_sub *sub, const msi_event *event);
+
+/* Where the bus is, for a subscription for which nothing waits: what came before does not concern it. 0: something waits. */
+uint64_t msi_sub_position(msi_sub *sub);
 
 /* Gives the last take's items back, early. */
 void msi_sub_release(msi_sub *sub);

@@ -109,6 +109,16 @@ void msi_local_schedule(local_bus *local)
         (void)msi_mailbox_post(local->loop.mailbox, &local->post);
 }
 
+/* The rest of a turn: behind what else the loop has to do, and so not at the end of this bracket. */
+static void put_off(local_bus *local)
+{
+    if (local->scheduled)
+        return;
+    local->scheduled = true;
+    if (local->kind != LOCAL_PRIVATE || local->blocking)
+        (void)msi_mailbox_post(local->loop.mailbox, &local->post);
+}
+
 /* One thing from the lists. false: there is none. */
 static bool tell_next(local_bus *local)
 {
@@ -157,7 +167,7 @@ static void turn(local_bus *local)
     pthread_mutex_lock(&local->lock);
     local->turning = false;
     if (!local->freed && (!STAILQ_EMPTY(&local->dones) || !TAILQ_EMPTY(&local->ready)))
-        msi_local_schedule(local);
+        put_off(local);
     pthread_mutex_unlock(&local->lock);
 }
 

@@ -89,10 +89,13 @@ msgsrv_status msi_core_declare_topic(msi_core *core, msi_view name, msi_view typ
         status = msi_types_learn(core->types, type, set, error);
     if (status == MSGSRV_OK && type.size)
         status = msi_topic_bind(core, on, type, error);
+    bool binds = status == MSGSRV_OK && type.size && !bound.size;
     if (status == MSGSRV_OK && retain >= 0)
         status = core->ops->retain(core->engine, on->log, (uint32_t)retain, error);
     if (status == MSGSRV_OK) {
-        on->declared = true;
+        if (binds)
+            msi_topic_bound(core, on);
+        on->declared |= retain >= 0; /* a publisher that tells its type does not keep the topic */
         on->touched = true;
         if (retain >= 0)
             on->retain = (uint32_t)retain;
@@ -104,6 +107,8 @@ msgsrv_status msi_core_declare_topic(msi_core *core, msi_view name, msi_view typ
             *receipt = (msgsrv_receipt){.sequence = on->sequence, .epoch = on->name->epoch};
     } else if (on && fresh) {
         msi_topic_drop(core, on);
+    } else if (binds) {
+        msi_topic_unbind(core, on);
     }
     msi_core_unlock(core);
     return status;

@@ -253,7 +253,6 @@ static msgsrv_status declare_dead(msi_core *core, core_queue *queue, msi_view na
 {
     if (!queue)
         return not_found(name, error);
-    queue->settings.max_dead_letters = settings->max_messages;
     core->ops->bound_dead(queue->queue, msi_now(), settings->max_messages);
     return MSGSRV_OK;
 }

@@ -234,7 +234,7 @@ void msi_sub_leave(msi_sub *sub)
     } else {
         msi_matcher_remove(core->matcher, &sub->bound.entry);
     }
-    msi_late_free(sub);
+    msi_late_free(sub); /* what it has lost counts as well */
     core->lost += sub->waiting.lost;
     msi_core_unlock(core);
 }
@@ -403,6 +403,14 @@ size_t msi_sub_take(msi_sub *sub, msi_taken *items, size_t max, size_t max_bytes
     }
     msi_core_unlock(core);
     return count;
+}
+
+uint64_t msi_sub_position(msi_sub *sub)
+{
+    msi_core_lock(sub->core);
+    uint64_t position = sub->late || !msi_waiting_empty(&sub->waiting) ? 0 : sub->core->position;
+    msi_core_unlock(sub->core);
+    return position;
 }
 
 void msi_sub_got(msi_sub *sub, uint64_t ticket)

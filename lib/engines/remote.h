@@ -129,7 +129,7 @@ struct msi_feed {
     msi_type_traits traits;
     void *message; /* room for a decoded one */
     msi_event_reader reader;
-    msi_lane *lane; /* of a consumer: on the same stream */
+    msi_lane *lane;    /* of a consumer: on the same stream */
     bool acknowledges; /* by giving a message's credit back at once */
     msi_post start_post;
     msi_post stop_post;
@@ -225,8 +225,9 @@ struct msi_remote {
 
     msi_post wake_post;
     msi_task task;
-    bool publishing; /* the stream was asked for */
-    msgsrv_handle publishing_call;
+    bool publishing;        /* the stream was asked for */
+    bool publishing_failed; /* could not be opened; its end is still to be told */
+    msgsrv_error publishing_error;
     uint64_t told; /* counts what the program was told */
 
     atomic_uint_fast64_t published;
@@ -282,8 +283,9 @@ bool msi_remote_later(msi_remote *bus, bool foreign, msgsrv_bus_done_fn done, vo
 
 /* Publishing (remote_publish.c). */
 void msi_publish_init(msi_remote *bus);
-void msi_publish_pump(msi_remote *bus);   /* on the loop's thread: opens the stream if it is needed */
-void msi_publish_forget(msi_remote *bus); /* a connection was lost: another server may be there now */
+void msi_publish_pump(msi_remote *bus);        /* on the loop's thread: opens the stream if it is needed */
+void msi_publish_tell_failed(msi_remote *bus); /* in the task: that it could not be opened */
+void msi_publish_forget(msi_remote *bus);      /* a connection was lost: another server may be there now */
 void msi_declarations_send(msi_remote *bus);
 void msi_declarations_free(msi_declaration *declarations);
 msgsrv_status msi_remote_publish(msgsrv_bus *bus, const msi_publication *publication, bool wait,

@@ -66,6 +66,28 @@ START_TEST(what_came_meanwhile_and_is_not_retained_is_told_exactly)
 }
 END_TEST
 
+START_TEST(what_was_missed_is_told_at_once_whatever_the_policy)
+{
+    static const msgsrv_bus_policy policies[] = {MSGSRV_DROP_OLDEST, MSGSRV_DROP_NEWEST, MSGSRV_LATEST,
+                                                 MSGSRV_DISCONNECT};
+    bt_sub *subs[4];
+    bt_handle *handle = bt_handle_new("sub");
+    bt_publish(bt.pub, "t", 1);
+    for (size_t i = 0; i < 4; i++)
+        subs[i] = bt_subscribe(handle, &(msgsrv_subscribe_options){.pattern = "t", .policy = policies[i]});
+    bt_server_stop();
+    publish_at_host("t", 2, 4);
+    bt_server_start(false);
+    for (size_t i = 0; i < 4; i++) {
+        BT_UNTIL(subs[i]->gaps == 1); /* and not with the next event only */
+        const bt_gap *gap = only_gap(subs[i], MSGSRV_GAP_DISCONNECTED);
+        ck_assert_msg(gap->unknown || gap->total == 3, "policy %d: %llu are missing", (int)policies[i], (unsigned long long)gap->total);
+        ck_assert_uint_eq(bt_gap_of(gap, "t")->last, 4);
+        ck_assert_uint_eq(subs[i]->ended, 0);
+    }
+}
+END_TEST
+
 START_TEST(what_is_retained_comes_and_the_rest_is_told)
 {
     bt_declare_topic("t", BT_TYPE, NULL, 3);
@@ -246,8 +268,7 @@ START_TEST(a_settlement_that_was_under_way_ends_once_and_what_was_confirmed_does
     bt_consumer *consumer = bt_consume(bt_handle_new("worker"), "q", COUNT, MSGSRV_DEFERRED);
     BT_UNTIL(consumer->count == COUNT);
     for (size_t i = 0; i < COUNT; i++) {
-        msgsrv_bus_settle(consumer->handle->bus, consumer->items[i].id, MSGSRV_ACK, 0, NULL, bt_on_done, &done[i],
-                          NULL);
+        msgsrv_bus_settle(consumer->handle->bus, consumer->items[i].id, MSGSRV_ACK, 0, NULL, bt_on_done, &done[i], NULL);
         if (i == COUNT / 2)
             bt_turn();
     }
@@ -285,8 +306,10 @@ START_TEST(a_request_whose_connection_is_lost_fails)
     bt_done done = {0};
     messages_AddRequest request = {.a = 1};
     bt_sub *responder = bt_subscribe(bt_handle_new("responder"), &(msgsrv_subscribe_options){.responder = true});
-    BT_STATUS(MSGSRV_OK, msgsrv_bus_request(bt.pub->bus, "sum", &messages_AddRequest_type, &request, NULL, 0,
-                                            on_replied, &done, NULL), "");
+    BT_STATUS(
+        MSGSRV_OK,
+        msgsrv_bus_request(bt.pub->bus, "sum", &messages_AddRequest_type, &request, NULL, 0, on_replied, &done, NULL),
+        "");
     BT_UNTIL(responder->events == 1);
     bt_server_stop();
     BT_UNTIL(done.done == 1);
@@ -362,7 +385,8 @@ START_TEST(more_topics_than_are_remembered_are_told_as_unknown_or_right)
     enum { TOPICS = 1100 };
     char topic[16];
     bt_published published = {0};
-    bt_sub *sub = bt_subscribe(bt_handle_new("sub"), &(msgsrv_subscribe_options){.pattern = "t.*", .max_events = 100000});
+    bt_sub *sub =
+        bt_subscribe(bt_handle_new("sub"), &(msgsrv_subscribe_options){.pattern = "t.*", .max_events = 100000});
     for (int i = 0; i < TOPICS; i++) {
         snprintf(topic, sizeof topic, "t.%d", i);
         bt_publish_start(bt.pub, topic, 1, 0, NULL, &published);
@@ -384,6 +408,7 @@ END_TEST
 const conf_test conf_reconnect[] = {
     {&a_subscription_goes_on_after_its_connection_was_lost, "remote"},
     {&what_came_meanwhile_and_is_not_retained_is_told_exactly, "remote dense_sequence"},
+    {&what_was_missed_is_told_at_once_whatever_the_policy, "remote dense_sequence"},
     {&what_is_retained_comes_and_the_rest_is_told, "remote retained dense_sequence"},
     {&when_all_that_came_is_retained_nothing_is_missing, "remote retained dense_sequence"},
     {&a_topic_that_began_meanwhile_is_told_too, "remote dense_sequence"},

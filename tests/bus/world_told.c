@@ -223,6 +223,8 @@ static uint64_t follow(const bt_item *item, const char *topic, uint64_t at)
     const bt_gap_topic *entry = find_topic(item->gap, topic);
     if (entry == NULL)
         return at;
+    if (entry->first == 0 && item->gap->unknown && entry->last >= at)
+        return entry->last; /* all that may be known after a lost connection */
     TS_CHECK(entry->first == at + 1 && entry->last - entry->first + 1 == entry->count,
              "%s: a gap of %llu from %llu to %llu after %llu", topic, (unsigned long long)entry->count,
              (unsigned long long)entry->first, (unsigned long long)entry->last, (unsigned long long)at);
@@ -234,8 +236,7 @@ void bt_check_told(const bt_sub *sub, const char *topic, uint64_t first, uint64_
     uint64_t at = first - 1;
     for (size_t i = 0; i < sub->count; i++)
         at = follow(&sub->items[i], topic, at);
-    TS_CHECK(at == last, "%s: told up to %llu instead of %llu", topic, (unsigned long long)at,
-             (unsigned long long)last);
+    TS_CHECK(at == last, "%s: told up to %llu instead of %llu", topic, (unsigned long long)at, (unsigned long long)last);
 }
 
 uint64_t bt_told_last(const bt_sub *sub, const char *topic)
@@ -465,6 +466,26 @@ static void free_consumer(bt_consumer *consumer)
         free(consumer->items[i].topic);
     free(consumer->items);
     free(consumer);
+}
+
+void bt_clean(void)
+{
+    for (bt_sub **at = &bt.subs, *sub; (sub = *at) != NULL;) {
+        if (sub->ended == 0) {
+            at = &sub->next;
+            continue;
+        }
+        *at = sub->next;
+        free_sub(sub);
+    }
+    for (bt_consumer **at = &bt.consumers, *consumer; (consumer = *at) != NULL;) {
+        if (consumer->ended == 0) {
+            at = &consumer->next;
+            continue;
+        }
+        *at = consumer->next;
+        free_consumer(consumer);
+    }
 }
 
 void bt_close(void)
