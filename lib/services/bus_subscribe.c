@@ -254,6 +254,8 @@ static size_t fill(subscription *own, msi_writer *response, ready_made *events, 
     size_t at = items[0].kind == MSI_TAKEN_GAP ? 1 : 0;
     if (items[0].gap) /* or an end with one */
         msi_bus_put_gap(response, RESPONSE_GAP, items[0].gap);
+    if (at && own->member)
+        remember(own, items[0].ticket); /* or another member would be told it as well */
     size_t plain = take_plain(events, items + at, own->member ? 0 : count - at);
     if (at + plain < count && items[at + plain].kind == MSI_TAKEN_EVENT) {
         events->count = plain = 0;

@@ -619,6 +619,87 @@ START_TEST(a_handle_is_freed_while_a_function_waits_for_its_call)
 }
 END_TEST
 
+/* A member of a group, on a thread of its own. */
+typedef struct member {
+    api_event opened; /* its first event waits for this */
+    api_event events;
+    api_event gaps;
+    api_event ready;
+    api_event ended;
+} member;
+
+static void member_event(msgsrv_bus *bus, const msgsrv_event *event, void *ctx)
+{
+    (void)bus;
+    (void)event;
+    member *own = ctx;
+    api_event_wait(&own->opened, 1);
+    api_event_add(&own->events);
+}
+
+static void member_gap(msgsrv_bus *bus, const msgsrv_gap *gap, void *ctx)
+{
+    (void)bus;
+    (void)gap;
+    api_event_add(&((member *)ctx)->gaps);
+}
+
+static void member_ready(msgsrv_bus *bus, void *ctx)
+{
+    (void)bus;
+    api_event_add(&((member *)ctx)->ready);
+}
+
+static void member_end(msgsrv_bus *bus, const msgsrv_error *why, const msgsrv_gap *gap, void *ctx)
+{
+    (void)bus;
+    (void)why;
+    (void)gap;
+    api_event_add(&((member *)ctx)->ended);
+}
+
+static msgsrv_handle join(msgsrv_bus *bus, member *own)
+{
+    static const msgsrv_subscriber member_of = {member_event, member_gap, member_ready, member_end};
+    const msgsrv_subscribe_options options = {
+        .pattern = "g", .group = "members", .policy = MSGSRV_DROP_NEWEST, .max_events = 1};
+    msgsrv_handle handle = 0;
+    msgsrv_error error;
+    api_event *const events[] = {&own->opened, &own->events, &own->gaps, &own->ready, &own->ended};
+    for (size_t i = 0; i < sizeof events / sizeof *events; i++)
+        api_event_init(events[i]);
+    api_ok(msgsrv_bus_subscribe(bus, NULL, &options, &member_of, own, &handle, &error), &error);
+    api_event_wait(&own->ready, 1);
+    return handle;
+}
+
+START_TEST(a_gap_that_a_member_was_told_is_told_to_no_other)
+{
+    stage of;
+    member first;
+    member second;
+    stage_open(&of, "members");
+    msgsrv_bus *bus = open_bus(of.url, &(msgsrv_bus_options){.size = sizeof(msgsrv_bus_options), .thread = true});
+    msgsrv_handle handle = join(bus, &first);
+    publish_many(of.host, "g", 64 + 1 + 5); /* with the member, waiting, and too many */
+    api_event_add(&first.opened);
+    api_event_wait(&first.events, 65);
+    api_event_wait(&first.gaps, 1);
+    (void)join(bus, &second);
+    api_event_add(&second.opened);
+    msgsrv_bus_unsubscribe(bus, handle);
+    api_event_wait(&first.ended, 1);
+    publish(of.host, "g");
+    while (api_event_count(&first.events) + api_event_count(&second.events) < 66)
+        ts_nap();
+    publish(of.host, "g");
+    api_event_wait(&second.events, 1);
+    msgsrv_bus_free(bus);
+    ck_assert_uint_eq(api_event_count(&second.gaps), 0);
+    stage_close(&of);
+}
+END_TEST
+
 TS_MAIN("bus_review", many_topics_that_retain_no_more_are_told_once_each,
         the_gap_of_a_group_goes_to_a_member_that_has_not_ended, what_other_code_of_a_type_cannot_decode_is_a_gap,
         an_event_outlives_its_handle_until_its_function_returns, a_gap_outlives_its_handle_until_its_function_returns,
@@ -628,4 +709,4 @@ TS_MAIN("bus_review", many_topics_that_retain_no_more_are_told_once_each,
         a_log_is_not_written_when_its_handle_is_gone, what_waits_for_a_responder_is_bounded_in_bytes,
         a_peek_goes_on_at_what_did_not_fit, a_request_that_nobody_answers_ends_no_subscription,
         a_publication_that_a_queue_refuses_binds_nothing, a_handle_is_freed_while_a_function_waits_on_its_stream,
-        a_handle_is_freed_while_a_function_waits_for_its_call)
+        a_handle_is_freed_while_a_function_waits_for_its_call, a_gap_that_a_member_was_told_is_told_to_no_other)
