@@ -293,13 +293,13 @@ msgsrv_status msi_remote_publish(msgsrv_bus *bus, const msi_publication *publica
 /* Sees to it that a publication's descriptor is told before it is sent. */
 void msi_remote_declare_once(msi_remote *bus, const msi_publication *publication);
 
-msgsrv_status msi_remote_subscribe(msgsrv_bus *bus, const msgsrv_message_type *type,
+msgsrv_status msi_remote_subscribe(msgsrv_bus *handle, const msgsrv_message_type *type,
                                    const msgsrv_subscribe_options *options, const msgsrv_subscriber *subscriber,
-                                   void *ctx, msgsrv_handle *handle, msgsrv_error *error);
-void msi_remote_unsubscribe(msgsrv_bus *bus, msgsrv_handle handle);
-msgsrv_status msi_remote_consume(msgsrv_bus *bus, const char *queue, const msgsrv_message_type *type,
-                                 const msgsrv_consume_options *options, const msgsrv_consumer *consumer, void *ctx,
-                                 msgsrv_handle *handle, msgsrv_error *error);
+                                   void *ctx, msgsrv_handle *number, msgsrv_error *error);
+void msi_remote_unsubscribe(msgsrv_bus *handle, msgsrv_handle subscription);
+msgsrv_status msi_remote_consume(msgsrv_bus *handle, const char *queue, const msgsrv_message_type *type,
+                                 const msgsrv_consume_options *options, const msgsrv_consumer *told, void *ctx,
+                                 msgsrv_handle *number, msgsrv_error *error);
 msgsrv_status msi_remote_settle(msgsrv_bus *bus, uint64_t delivery, msgsrv_settlement settlement, uint32_t delay_ms,
                                 const char *reason, msgsrv_bus_done_fn done, void *ctx, msgsrv_error *error);
 
