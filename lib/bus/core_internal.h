@@ -260,7 +260,9 @@ struct msi_core {
     pthread_mutex_t lock;
     atomic_uint refs;
     msi_core_limits limits;
-    msi_log log;
+    TAILQ_HEAD(core_sinks, msi_core_sink) sinks;
+    unsigned writing; /* threads that are in a function of the log's */
+    pthread_cond_t written;
     const msi_engine_ops *ops;
     msi_engine *engine;
     msi_event_pool pool;
@@ -299,7 +301,6 @@ struct msi_core {
 /* A line for the log, written after unlocking; beyond LOG_LINES of one lock they are dropped. */
 void msi_core_log(msi_core *core, const char *format, ...) MSGSRV_PRINTF(2, 3);
 uint64_t msi_core_random(void); /* never 0 */
-uint64_t msi_core_wall_us(void);
 
 /* topic.c */
 topic *msi_topic_find(msi_core *core, msi_view name);

@@ -79,6 +79,7 @@ typedef struct local_done {
 typedef struct local_bus {
     msgsrv_bus bus;
     msi_core *core;
+    msi_core_sink sink;
     struct local_name *name;  /* of "mem:NAME"; NULL */
     msi_publisher *publisher; /* used with the core's lock */
     msi_loop loop;

@@ -267,8 +267,10 @@ static msgsrv_status declare(msi_core *core, msi_view name, const msgsrv_queue_o
         return declare_dead(core, queue, name, settings, error);
     if (queue) {
         const char *other = difference(queue, options, settings);
-        return other ? msi_error(error, MSGSRV_ALREADY_EXISTS, "the queue %s was declared with another %s", queue->text,
-                                 other)
+        return other ? msi_error(error, MSGSRV_ALREADY_EXISTS,
+                                 "the queue %s is there with another value of %s; delete it to "
+                                 "declare it anew",
+                                 queue->text, other)
                      : MSGSRV_OK;
     }
     if (core->queues.count >= core->limits.max_queues)
@@ -503,23 +505,38 @@ uint64_t msi_taker_due(msi_taker *taker)
     return due;
 }
 
-void msi_taker_close(msi_taker *taker)
+void msi_taker_leave(msi_taker *taker)
 {
     if (!taker)
         return;
     msi_core *core = taker->core;
     msi_core_lock(core);
     taker->armed = false;
-    give_back(taker);
     core->taker_count--;
     core_queue *queue = taker->queue;
     if (queue) {
         LIST_REMOVE(taker, all);
         *(taker->dead ? &queue->dead_taker_count : &queue->taker_count) -= 1;
         core->ops->consumer_gone(queue->queue, msi_now(), &taker->consumer);
+        taker->queue = NULL;
     }
     msi_core_unlock(core);
+}
+
+void msi_taker_free(msi_taker *taker)
+{
+    if (!taker)
+        return;
+    msi_core_lock(taker->core);
+    give_back(taker);
+    msi_core_unlock(taker->core);
     taker_free(taker);
+}
+
+void msi_taker_close(msi_taker *taker)
+{
+    msi_taker_leave(taker);
+    msi_taker_free(taker);
 }
 
 /* ---- looking after ---- */

@@ -193,7 +193,7 @@ bool msi_remote_later(msi_remote *bus, bool foreign, msgsrv_bus_done_fn done, vo
 static void shut(msi_remote *bus)
 {
     msgsrv_error why;
-    (void)msi_error(&why, MSGSRV_CANCELLED, "the bus was freed");
+    (void)msi_error(&why, MSGSRV_CANCELLED, "the handle was freed");
     msi_loop_run_posts(&bus->client->loop); /* what other threads have begun before */
     atomic_store(&bus->closing, true);
     msi_loop_undefer(&bus->client->loop, &bus->task);

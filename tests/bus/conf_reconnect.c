@@ -81,7 +81,8 @@ START_TEST(what_was_missed_is_told_at_once_whatever_the_policy)
     for (size_t i = 0; i < 4; i++) {
         BT_UNTIL(subs[i]->gaps == 1); /* and not with the next event only */
         const bt_gap *gap = only_gap(subs[i], MSGSRV_GAP_DISCONNECTED);
-        ck_assert_msg(gap->unknown || gap->total == 3, "policy %d: %llu are missing", (int)policies[i], (unsigned long long)gap->total);
+        ck_assert_msg(gap->unknown || gap->total == 3, "policy %d: %llu are missing", (int)policies[i],
+                      (unsigned long long)gap->total);
         ck_assert_uint_eq(bt_gap_of(gap, "t")->last, 4);
         ck_assert_uint_eq(subs[i]->ended, 0);
     }

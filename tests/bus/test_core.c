@@ -22,7 +22,7 @@ static void open_core(const msi_core_limits *limits)
                                    .max_retained_bytes = 1u << 20,
                                    .topic_idle_ns = 60000 * MSI_MS,
                                    .max_event = 1u << 20};
-    ck_assert_int_eq(msi_core_new(&msi_engine_mem, "", limits ? limits : &usual, (msi_log){0}, &core, NULL), MSGSRV_OK);
+    ck_assert_int_eq(msi_core_new(&msi_engine_mem, "", limits ? limits : &usual, &core, NULL), MSGSRV_OK);
     publisher = msi_publisher_new(core, "test", "");
     ck_assert_ptr_nonnull(publisher);
 }

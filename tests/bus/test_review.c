@@ -173,7 +173,60 @@ START_TEST(the_gap_of_a_group_goes_to_a_member_that_has_not_ended)
 }
 END_TEST
 
+/* Another program's code of the same type, which cannot decode what the first one's has published. */
+START_TEST(what_other_code_of_a_type_cannot_decode_is_a_gap)
+{
+    told to = {0};
+    msgsrv_error error;
+    msgsrv_bus *bus = open_bus("mem:", NULL);
+    msgsrv_message_type other = messages_EchoMessage_type;
+    other.name = messages_AddRequest_type.name;
+    api_ok(msgsrv_bus_subscribe(bus, &other, NULL, &subscriber, &to, NULL, &error), &error);
+    messages_AddRequest message = {.a = 1, .b = 2};
+    api_ok(msgsrv_bus_publish(bus, "t", &messages_AddRequest_type, &message, NULL, NULL, &error), &error);
+    poll_all(bus);
+    ck_assert_uint_eq(to.events, 0);
+    ck_assert_uint_eq(to.lost, 1);
+    ck_assert_int_eq(to.reason, MSGSRV_GAP_UNDECODABLE);
+    msgsrv_bus_free(bus);
+}
+END_TEST
+
 /* ---- freeing ---- */
+
+START_TEST(an_event_outlives_its_handle_until_its_function_returns)
+{
+    const msgsrv_subscribe_options options[] = {{.pattern = "t"}, {.pattern = "t", .group = "g"}};
+    for (int i = 0; i < 2; i++) {
+        told to = {.frees = true};
+        msgsrv_bus *bus = open_bus("mem:", NULL);
+        subscribe(bus, &options[i], &to);
+        publish_many(bus, "t", 3);
+        (void)msgsrv_bus_poll(bus, 0, NULL);
+        ck_assert_uint_eq(to.events, 1);
+        ck_assert_uint_eq(to.ended, 1);
+        ck_assert_str_eq(to.topic, "t");
+        ck_assert_uint_ge(to.bytes, 100);
+    }
+}
+END_TEST
+
+START_TEST(a_gap_outlives_its_handle_until_its_function_returns)
+{
+    const msgsrv_subscribe_options options[] = {{.pattern = "t", .max_events = 1},
+                                                {.pattern = "t", .group = "g", .max_events = 1}};
+    for (int i = 0; i < 2; i++) {
+        told to = {.frees_in_gap = true};
+        msgsrv_bus *bus = open_bus("mem:", NULL);
+        subscribe(bus, &options[i], &to);
+        publish_many(bus, "t", 70);
+        (void)msgsrv_bus_poll(bus, 0, NULL);
+        ck_assert_uint_eq(to.gaps, 1);
+        ck_assert_uint_eq(to.ended, 1);
+        ck_assert_str_eq(to.gap_topic, "t");
+    }
+}
+END_TEST
 
 static msgsrv_status on_message(msgsrv_bus *bus, const msgsrv_delivery *delivery, void *ctx)
 {
@@ -194,6 +247,21 @@ static void on_consumer_end(msgsrv_bus *bus, const msgsrv_error *why, void *ctx)
 }
 
 static const msgsrv_consumer consumer = {.message = on_message, .end = on_consumer_end};
+
+START_TEST(a_delivery_outlives_its_handle_until_its_function_returns)
+{
+    told to = {.frees = true};
+    api_event_init(&to.happened);
+    msgsrv_bus *bus = open_bus("mem:", NULL);
+    ck_assert_int_eq(msgsrv_bus_declare_queue(bus, "q", NULL, NULL, NULL, NULL), MSGSRV_OK);
+    ck_assert_int_eq(msgsrv_bus_consume(bus, "q", NULL, NULL, &consumer, &to, NULL, NULL), MSGSRV_OK);
+    publish_many(bus, "q", 3);
+    (void)msgsrv_bus_poll(bus, 0, NULL);
+    ck_assert_uint_eq(to.events, 1);
+    ck_assert_uint_eq(to.ended, 1);
+    ck_assert_str_eq(to.topic, "q");
+}
+END_TEST
 
 /* Asks, publishes, settles again in each answer: for ever, if nobody says that the handle is being freed. */
 typedef struct again {
@@ -346,6 +414,33 @@ END_TEST
 
 /* ---- the log ---- */
 
+static void on_log(msgsrv_log_level level, const char *text, void *ctx)
+{
+    (void)level;
+    (void)text;
+    ++*(unsigned *)ctx;
+}
+
+START_TEST(a_log_is_not_written_when_its_handle_is_gone)
+{
+    told to = {0};
+    unsigned *lines = calloc(1, sizeof *lines);
+    unsigned others = 0;
+    msgsrv_bus_options options = {.size = sizeof options, .log = on_log, .log_ctx = lines};
+    msgsrv_bus *first = open_bus("mem:review-log", &options);
+    options.log_ctx = &others;
+    msgsrv_bus *second = open_bus("mem:review-log", &options);
+    subscribe(second, &(msgsrv_subscribe_options){.pattern = "t", .max_events = 1}, &to);
+    publish_many(second, "t", 2);
+    ck_assert_uint_eq(*lines, 1);
+    msgsrv_bus_free(first);
+    free(lines);
+    publish_many(second, "t", 2);
+    ck_assert_uint_ge(others, 1);
+    msgsrv_bus_free(second);
+}
+END_TEST
+
 /* ---- bounds ---- */
 
 START_TEST(what_waits_for_a_responder_is_bounded_in_bytes)
@@ -399,6 +494,45 @@ START_TEST(a_peek_goes_on_at_what_did_not_fit)
 END_TEST
 
 /* ---- what fails does nothing ---- */
+
+static void subscribe_to_x(msgsrv_bus *bus, const char *topic, told *to)
+{
+    subscribe(bus, &(msgsrv_subscribe_options){.pattern = topic, .type = "review.X"}, to);
+}
+
+START_TEST(a_request_that_nobody_answers_ends_no_subscription)
+{
+    told to = {0};
+    again of = {0};
+    msgsrv_bus *bus = open_bus("mem:", NULL);
+    subscribe_to_x(bus, "asked", &to);
+    ask(bus, &of);
+    ck_assert_int_eq(publish_as(bus, "asked", "review.X", 1), MSGSRV_OK);
+    (void)msgsrv_bus_poll(bus, 0, NULL);
+    ck_assert_uint_eq(to.ended, 0);
+    ck_assert_uint_eq(to.events, 1);
+    msgsrv_bus_free(bus);
+}
+END_TEST
+
+START_TEST(a_publication_that_a_queue_refuses_binds_nothing)
+{
+    told to = {0};
+    const char *const patterns[] = {">"};
+    msgsrv_bus *bus = open_bus("mem:", NULL);
+    const msgsrv_queue_options options = {.patterns = patterns, .pattern_count = 1, .max_messages = 1};
+    ck_assert_int_eq(msgsrv_bus_declare_queue(bus, "q", &options, NULL, NULL, NULL), MSGSRV_OK);
+    subscribe_to_x(bus, "t", &to);
+    publish(bus, "fills.it");
+    ck_assert_int_eq(publish_as(bus, "t", "review.Y", 1), MSGSRV_RESOURCE_EXHAUSTED);
+    ck_assert_int_eq(msgsrv_bus_purge(bus, "q", NULL, NULL), MSGSRV_OK);
+    ck_assert_int_eq(publish_as(bus, "t", "review.X", 1), MSGSRV_OK);
+    poll_all(bus);
+    ck_assert_uint_eq(to.ended, 0);
+    ck_assert_uint_eq(to.events, 1);
+    msgsrv_bus_free(bus);
+}
+END_TEST
 
 /* ---- remote ---- */
 
@@ -486,8 +620,12 @@ START_TEST(a_handle_is_freed_while_a_function_waits_for_its_call)
 END_TEST
 
 TS_MAIN("bus_review", many_topics_that_retain_no_more_are_told_once_each,
-        the_gap_of_a_group_goes_to_a_member_that_has_not_ended,
+        the_gap_of_a_group_goes_to_a_member_that_has_not_ended, what_other_code_of_a_type_cannot_decode_is_a_gap,
+        an_event_outlives_its_handle_until_its_function_returns, a_gap_outlives_its_handle_until_its_function_returns,
+        a_delivery_outlives_its_handle_until_its_function_returns,
         a_request_that_is_asked_again_while_its_handle_is_freed_is_refused,
-        freeing_ends_though_each_answer_begins_the_next, what_waits_for_a_responder_is_bounded_in_bytes,
-        a_peek_goes_on_at_what_did_not_fit, a_handle_is_freed_while_a_function_waits_on_its_stream,
-        a_handle_is_freed_while_a_function_waits_for_its_call, settling_on_another_thread_while_the_consumer_ends)
+        freeing_ends_though_each_answer_begins_the_next, settling_on_another_thread_while_the_consumer_ends,
+        a_log_is_not_written_when_its_handle_is_gone, what_waits_for_a_responder_is_bounded_in_bytes,
+        a_peek_goes_on_at_what_did_not_fit, a_request_that_nobody_answers_ends_no_subscription,
+        a_publication_that_a_queue_refuses_binds_nothing, a_handle_is_freed_while_a_function_waits_on_its_stream,
+        a_handle_is_freed_while_a_function_waits_for_its_call)
