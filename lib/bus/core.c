@@ -151,6 +151,7 @@ msgsrv_status msi_core_new(const msi_engine_ops *ops, const char *where, const m
     core->ops = ops;
     atomic_init(&core->refs, 1);
     pthread_mutex_init(&core->lock, NULL);
+    pthread_mutex_init(&core->types_lock, NULL);
     pthread_cond_init(&core->written, NULL);
     msi_engine_host host = {.ctx = core,
                             .max_retained_bytes = limits->max_retained_bytes,
@@ -196,6 +197,7 @@ void msi_core_unref(msi_core *core)
     for (unsigned i = 0; i < core->log_count; i++)
         free(core->log_lines[i]);
     pthread_cond_destroy(&core->written);
+    pthread_mutex_destroy(&core->types_lock);
     pthread_mutex_destroy(&core->lock);
     free(core);
 }

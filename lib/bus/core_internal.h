@@ -269,7 +269,8 @@ struct msi_core {
     uint64_t epoch;
     uint64_t position;
     uint64_t generation; /* changes with every subscription, group and queue */
-    msi_types *types;
+    msi_types *types;    /* with the lock that follows, so that what peers send is not parsed with the core's own */
+    pthread_mutex_t types_lock; /* with the core's it is only tried */
     known_type known_types[CORE_KNOWN_TYPES];
     msi_matcher *matcher;
     msi_names topics;

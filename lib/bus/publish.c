@@ -157,8 +157,11 @@ static msgsrv_status learn(msi_core *core, const msgsrv_message_type *type, msgs
         return MSGSRV_OK;
     msi_buf set = {0};
     msgsrv_status status = MSGSRV_RESOURCE_EXHAUSTED;
+    if (pthread_mutex_trylock(&core->types_lock) != 0)
+        return MSGSRV_OK; /* somebody's descriptors are being looked at: with another publication */
     if (msi_types_put_file(&set, type->file))
         status = msi_types_learn(core->types, msi_view_of(type->name), (msi_view){set.data, set.len}, error);
+    pthread_mutex_unlock(&core->types_lock);
     msi_buf_free(&set);
     if (status == MSGSRV_RESOURCE_EXHAUSTED)
         return MSGSRV_OK; /* published all the same, and not to be decoded by those who look */
