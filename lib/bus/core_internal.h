@@ -80,6 +80,7 @@ typedef struct topic {
     uint32_t responder_room;
     uint32_t publishers;
     uint32_t retain;
+    const msgsrv_message_type *described; /* the code whose descriptors were told with a publication on it */
     bool declared;
     bool retaining; /* on the core's list of those that do */
     TAILQ_ENTRY(topic) retainers;

@@ -149,25 +149,29 @@ static msgsrv_status check_publication(msi_core *core, const msi_publication *pu
     return MSGSRV_OK;
 }
 
-/* The type's descriptors, told by the code that publishes it; once, and then its address says that they are known. */
-static msgsrv_status learn(msi_core *core, const msgsrv_message_type *type, msgsrv_error *error)
+/*
+ * The type's descriptors, told by the code that publishes it: once for each topic, and then its address says that they are known. What is
+ * known of other topics is asked first, as many may carry one type.
+ */
+static msgsrv_status learn(msi_core *core, topic *on, const msgsrv_message_type *type, msgsrv_error *error)
 {
     known_type *known = &core->known_types[((uintptr_t)type / sizeof(max_align_t)) % CORE_KNOWN_TYPES];
-    if (known->type == type && known->file == type->file)
-        return MSGSRV_OK;
-    msi_buf set = {0};
-    msgsrv_status status = MSGSRV_RESOURCE_EXHAUSTED;
-    if (pthread_mutex_trylock(&core->types_lock) != 0)
-        return MSGSRV_OK; /* somebody's descriptors are being looked at: with another publication */
-    if (msi_types_put_file(&set, type->file))
-        status = msi_types_learn(core->types, msi_view_of(type->name), (msi_view){set.data, set.len}, error);
-    pthread_mutex_unlock(&core->types_lock);
-    msi_buf_free(&set);
-    if (status == MSGSRV_RESOURCE_EXHAUSTED)
-        return MSGSRV_OK; /* published all the same, and not to be decoded by those who look */
-    if (status == MSGSRV_OK)
-        *known = (known_type){type, type->file};
-    return status;
+    msgsrv_status status = MSGSRV_OK;
+    if (known->type != type || known->file != type->file) {
+        msi_buf set = {0};
+        if (pthread_mutex_trylock(&core->types_lock) != 0)
+            return MSGSRV_OK; /* somebody's descriptors are being looked at: with another publication */
+        status = msi_types_put_file(&set, type->file)
+                     ? msi_types_learn(core->types, msi_view_of(type->name), (msi_view){set.data, set.len}, error)
+                     : MSGSRV_RESOURCE_EXHAUSTED;
+        pthread_mutex_unlock(&core->types_lock);
+        msi_buf_free(&set);
+        if (status == MSGSRV_OK)
+            *known = (known_type){type, type->file};
+    }
+    if (status == MSGSRV_OK || status == MSGSRV_RESOURCE_EXHAUSTED)
+        on->described = type; /* without room it is published all the same, and not to be decoded by those who look */
+    return status == MSGSRV_RESOURCE_EXHAUSTED ? MSGSRV_OK : status;
 }
 
 static bool is_bound_to(const topic *on, msi_view type)
@@ -203,8 +207,8 @@ static msgsrv_status find_topic(msi_publisher *publisher, const msi_publication 
         status = msi_topic_bind(core, on, publication->type, error);
         found->bound = status == MSGSRV_OK && unbound;
     }
-    if (status == MSGSRV_OK && publication->described)
-        status = learn(core, publication->described, error);
+    if (status == MSGSRV_OK && publication->described && on->described != publication->described)
+        status = learn(core, on, publication->described, error);
     if (status == MSGSRV_OK && !msi_topic_route(core, on))
         status = msi_error_memory(error);
     return status;
