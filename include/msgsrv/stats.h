@@ -35,15 +35,15 @@
     X(DRAINING, "draining")                 /* a call that came after the GoAway */             \
     X(CREDIT, "credit")                     /* a stream's message beyond its credit */          \
     X(UNREAD, "unread")                     /* a stream's message over max_unread */            \
-    X(HALF_CLOSED, "half_closed")           /* a message after the client had finished */        \
-    X(HTTP_MALFORMED, "http_malformed")     /* HTTP/1 that is none, or ambiguous: closed */      \
-    X(HTTP_LENGTH, "http_length")           /* a body whose length can be read in two ways */    \
-    X(HTTP_HOST, "http_host")               /* no Host, several, or a bad one */                 \
-    X(HTTP_VERSION, "http_version")         /* neither HTTP/1.0 nor 1.1 */                       \
-    X(HTTP_HEAD, "http_head")               /* a request line or headers over a limit */         \
-    X(HTTP_CHUNKS, "http_chunks")           /* chunk extensions or trailers over a limit */      \
-    X(HTTP_METHOD, "http_method")           /* a method that the path does not have */           \
-    X(HTTP_PATH, "http_path")               /* an unknown path */                                \
+    X(HALF_CLOSED, "half_closed")           /* a message after the client had finished */       \
+    X(HTTP_MALFORMED, "http_malformed")     /* HTTP/1 that is none, or ambiguous: closed */     \
+    X(HTTP_LENGTH, "http_length")           /* a body whose length can be read in two ways */   \
+    X(HTTP_HOST, "http_host")               /* no Host, several, or a bad one */                \
+    X(HTTP_VERSION, "http_version")         /* neither HTTP/1.0 nor 1.1 */                      \
+    X(HTTP_HEAD, "http_head")               /* a request line or headers over a limit */        \
+    X(HTTP_CHUNKS, "http_chunks")           /* chunk extensions or trailers over a limit */     \
+    X(HTTP_METHOD, "http_method")           /* a method that the path does not have */          \
+    X(HTTP_PATH, "http_path")               /* an unknown path */                               \
     X(HTTP_MEDIA, "http_media")             /* a body of a type or coding that is not read */
 
 /* clang-format off */

@@ -57,10 +57,10 @@
 #define MSI_PROGRESS_BYTES (16 * MSI_KIB) /* what a frame must move on by within its timeout */
 
 /* Fixed for HTTP/1.1 (docs/http.md). */
-#define MSI_HTTP_CHUNK_SIZE_LINE 256u             /* the size of a chunk, with its extensions */
-#define MSI_HTTP_CHUNK_EXTRA (4 * MSI_KIB)   /* extensions of all chunks of a body */
-#define MSI_HTTP_DISCARD (64 * MSI_KIB)      /* of a body that is not wanted, before the connection is rather closed */
-#define MSI_HTTP_GZIP_LEAST MSI_KIB          /* answers below it are not compressed */
+#define MSI_HTTP_CHUNK_SIZE_LINE 256u      /* the size of a chunk, with its extensions */
+#define MSI_HTTP_CHUNK_EXTRA (4 * MSI_KIB) /* extensions of all chunks of a body */
+#define MSI_HTTP_DISCARD (64 * MSI_KIB)    /* of a body that is not wanted, before the connection is rather closed */
+#define MSI_HTTP_GZIP_LEAST MSI_KIB        /* answers below it are not compressed */
 
 /* Fixed for the machine's sake. */
 #define MSI_RECV_SIZE (256 * MSI_KIB)      /* one read of a wake-up; shared by a loop's connections */

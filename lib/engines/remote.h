@@ -129,7 +129,7 @@ struct msi_feed {
     msi_type_traits traits;
     void *message; /* room for a decoded one */
     msi_event_reader reader;
-    msi_lane *lane; /* of a consumer: on the same stream */
+    msi_lane *lane;    /* of a consumer: on the same stream */
     bool acknowledges; /* by giving a message's credit back at once */
     msi_post start_post;
     msi_post stop_post;

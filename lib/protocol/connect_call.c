@@ -92,8 +92,8 @@ static msgsrv_status type_name(const msi_http_session *session, const msgsrv_met
     if (type->nanopb)
         return MSGSRV_OK;
     if (!msgsrv_schema_method_find(session->config->schema, method->path, &described))
-        return msi_error(error, MSGSRV_UNIMPLEMENTED, "%s has no description, so it takes no JSON; send application/proto",
-                         method->path);
+        return msi_error(error, MSGSRV_UNIMPLEMENTED,
+                         "%s has no description, so it takes no JSON; send application/proto", method->path);
     *name = response ? described.response : described.request;
     return MSGSRV_OK;
 }

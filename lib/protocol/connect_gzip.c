@@ -13,7 +13,8 @@ static msgsrv_status inflate_all(z_stream *stream, size_t limit, msi_buf *to, ms
 {
     for (;;) {
         if (to->len > limit)
-            return msi_error(error, MSGSRV_RESOURCE_EXHAUSTED, "a message of more than %zu bytes when decompressed", limit);
+            return msi_error(error, MSGSRV_RESOURCE_EXHAUSTED, "a message of more than %zu bytes when decompressed",
+                             limit);
         size_t room = limit + 1 - to->len;
         if (!msi_buf_reserve(to, room < STEP ? room : STEP))
             return msi_error_memory(error);

@@ -147,7 +147,8 @@ static int on_accept_encoding(msi_http_session *session, msi_view value)
         msi_view quality = {NULL, 0};
         (void)next_of(&element, ';', &coding);
         bool given = next_of(&element, ';', &quality);
-        bool none = given && (is(quality, "q=0") || is(quality, "q=0.0") || is(quality, "q=0.00") || is(quality, "q=0.000"));
+        bool none =
+            given && (is(quality, "q=0") || is(quality, "q=0.0") || is(quality, "q=0.00") || is(quality, "q=0.000"));
         if (is(coding, "gzip"))
             session->request.takes_gzip = !none;
     }

@@ -81,9 +81,10 @@ msi_scan_result msi_scan_head(msi_scan *scan, const msi_scan_limits *limits, con
             if (!after_cr) {
                 scan->text = "a line that ends without CR";
             } else if (scan->at - 1 == scan->line) {
-                scan->text = scan->lines ? NULL : "an empty request line";
-                scan->at += scan->lines != 0;
-                return scan->lines ? MSI_SCAN_END : MSI_SCAN_BAD;
+                scan->text = "an empty request line";
+                if (scan->lines == 0)
+                    return MSI_SCAN_BAD;
+                return ++scan->at > limits->size ? MSI_SCAN_SIZE : MSI_SCAN_END;
             } else {
                 scan->text = line_end(scan);
             }

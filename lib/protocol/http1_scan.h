@@ -21,8 +21,8 @@ typedef enum msi_scan_result {
 } msi_scan_result;
 
 typedef struct msi_scan_limits {
-    size_t line;   /* of the request line, without its end */
-    size_t size;   /* of the whole head */
+    size_t line; /* of the request line, without its end */
+    size_t size; /* of the whole head */
     uint32_t fields;
 } msi_scan_limits;
 

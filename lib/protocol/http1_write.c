@@ -87,11 +87,10 @@ void msi_http_write_error(msi_http_session *session, unsigned status, msgsrv_sta
         good = good && msi_buf_append(&body, ",\"message\":", 11) &&
                msi_json_put_string(&body, (const uint8_t *)text, strlen(text));
     if (good && msi_buf_append(&body, "}", 1))
-        msi_http_write(session, &(msi_http_answer){.status = status,
-                                                   .type = "application/json",
-                                                   .fields = fields,
-                                                   .body = body.data,
-                                                   .size = body.len});
+        msi_http_write(
+            session,
+            &(msi_http_answer){
+                .status = status, .type = "application/json", .fields = fields, .body = body.data, .size = body.len});
     else
         msi_conn_close(session->conn, MSI_CLOSE_MEMORY);
     msi_buf_release(&body);

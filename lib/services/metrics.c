@@ -33,7 +33,8 @@ static void put_connections(msi_metrics *to, const msgsrv_stats *stats)
     msi_metrics_counter(to, "msgsrv_pings_total", "Pings answered.", stats->pings);
     msi_metrics_family(to, "msgsrv_refused_total", "counter", "What was refused, by reason.");
     for (unsigned i = 0; i < MSGSRV_REFUSAL_COUNT; i++)
-        msi_metrics_number(to, "", (msi_label){"reason", msgsrv_refusal_name((msgsrv_refusal)i)}, none, stats->refused[i]);
+        msi_metrics_number(to, "", (msi_label){"reason", msgsrv_refusal_name((msgsrv_refusal)i)}, none,
+                           stats->refused[i]);
 }
 
 static void put_streams(msi_metrics *to, const msgsrv_stats *stats)
@@ -111,7 +112,8 @@ static void put_sent(msi_metrics *to, msi_label method, const msi_method_counts 
 /* A bound in seconds: "0.00001", without zeros at its end. */
 static void bound_text(uint64_t us, char *text, size_t room)
 {
-    int size = snprintf(text, room, "%llu.%06llu", (unsigned long long)(us / 1000000), (unsigned long long)(us % 1000000));
+    int size =
+        snprintf(text, room, "%llu.%06llu", (unsigned long long)(us / 1000000), (unsigned long long)(us % 1000000));
     while (size > 2 && text[size - 1] == '0' && text[size - 2] != '.')
         text[--size] = '\0';
 }

@@ -10,7 +10,7 @@
 
 typedef struct conf_test {
     const TTest *const *test; /* NULL: the end */
-    const char *needs; /* capabilities, and perhaps "remote"; separated by blanks; NULL: none */
+    const char *needs;        /* capabilities, and perhaps "remote"; separated by blanks; NULL: none */
 } conf_test;
 
 extern const conf_test conf_topics[];

@@ -283,10 +283,9 @@ static msgsrv_status now_and_then(bt_consumer *consumer, const msgsrv_delivery *
 
 START_TEST(messages_are_conserved)
 {
-    bt_queue_of("q", &(msgsrv_queue_options){.max_messages = 40,
-                                             .full = MSGSRV_QUEUE_DROP_OLDEST,
-                                             .max_deliver = 2,
-                                             .max_dead_letters = 10},
+    bt_queue_of("q",
+                &(msgsrv_queue_options){
+                    .max_messages = 40, .full = MSGSRV_QUEUE_DROP_OLDEST, .max_deliver = 2, .max_dead_letters = 10},
                 "t", NULL);
     bt_consumer *keeps = bt_consume(bt_handle_new("keeps"), "q", 3, MSGSRV_DEFERRED);
     bt_publish_many(bt.pub, "t", 1, 3, 0);
@@ -313,7 +312,8 @@ END_TEST
 const conf_test conf_dead[] = {
     {&a_rejected_message_goes_to_the_dead_letters_with_its_errors, "dead_letter delivery_count"},
     {&a_reason_is_cut_at_255_bytes, "dead_letter"},
-    {&a_message_that_was_delivered_too_often_goes_to_the_dead_letters, "dead_letter delivery_count many_queues_per_topic"},
+    {&a_message_that_was_delivered_too_often_goes_to_the_dead_letters,
+     "dead_letter delivery_count many_queues_per_topic"},
     {&running_out_of_time_and_consumers_going_away_count_as_deliveries, "dead_letter ack_wait delivery_count"},
     {&without_a_bound_a_message_comes_for_ever, "delivery_count"},
     {&an_expired_message_goes_to_the_dead_letters, "dead_letter ttl"},

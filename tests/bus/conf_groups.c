@@ -21,8 +21,8 @@ static bt_sub *join(bt_handle *handle, const char *group)
 }
 
 typedef struct shares {
-    unsigned times[MOST + 1];        /* an event came */
-    unsigned redelivered[MOST + 1];  /* of them, with the mark */
+    unsigned times[MOST + 1];       /* an event came */
+    unsigned redelivered[MOST + 1]; /* of them, with the mark */
     unsigned distinct;
 } shares;
 

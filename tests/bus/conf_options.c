@@ -7,8 +7,8 @@
 
 START_TEST(addresses_that_are_wrong_are_refused)
 {
-    const char *const bad[] = {"", "mem", "x", "tcp://", "tcp://host:port", "tcp://host:99999", "unix:", "unix://", ":",
-                               "mem:a b", "mem:a/b"};
+    const char *const bad[] = {"",      "mem",     "x", "tcp://",  "tcp://host:port", "tcp://host:99999",
+                               "unix:", "unix://", ":", "mem:a b", "mem:a/b"};
     msgsrv_error error = {0};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         msgsrv_bus *bus = NULL;
@@ -179,8 +179,8 @@ START_TEST(an_older_programs_smaller_options_are_taken)
     memset(&options, 0xff, sizeof options);
     options.size = sizeof options;
     options.pattern = "t";
-    bt_sub *sub = bt_subscribe_start(bt.pub, NULL, &(msgsrv_subscribe_options){.size = sizeof options, .pattern = "t"},
-                                     NULL);
+    bt_sub *sub =
+        bt_subscribe_start(bt.pub, NULL, &(msgsrv_subscribe_options){.size = sizeof options, .pattern = "t"}, NULL);
     BT_UNTIL(sub->ready == 1);
     struct {
         msgsrv_subscribe_options options;

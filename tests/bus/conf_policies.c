@@ -55,8 +55,7 @@ END_TEST
 
 START_TEST(drop_newest_drops_the_new_one_and_tells_it_at_the_tail)
 {
-    bt_sub *sub =
-        stalled(&(msgsrv_subscribe_options){.pattern = "t", .max_events = 4, .policy = MSGSRV_DROP_NEWEST});
+    bt_sub *sub = stalled(&(msgsrv_subscribe_options){.pattern = "t", .max_events = 4, .policy = MSGSRV_DROP_NEWEST});
     bt_publish_many(bt.pub, "t", 1, 10, 0);
     go_on(sub);
     BT_UNTIL(sub->count == 5);
@@ -112,8 +111,7 @@ END_TEST
 
 START_TEST(disconnect_ends_the_subscription_with_the_gap)
 {
-    bt_sub *sub =
-        stalled(&(msgsrv_subscribe_options){.pattern = "t", .max_events = 4, .policy = MSGSRV_DISCONNECT});
+    bt_sub *sub = stalled(&(msgsrv_subscribe_options){.pattern = "t", .max_events = 4, .policy = MSGSRV_DISCONNECT});
     bt_publish_many(bt.pub, "t", 1, 5, 0);
     go_on(sub);
     BT_UNTIL(sub->ended == 1);
@@ -225,8 +223,7 @@ END_TEST
 
 START_TEST(gaps_that_are_apart_stay_apart)
 {
-    bt_sub *sub =
-        stalled(&(msgsrv_subscribe_options){.pattern = "t", .max_events = 2, .policy = MSGSRV_DROP_NEWEST});
+    bt_sub *sub = stalled(&(msgsrv_subscribe_options){.pattern = "t", .max_events = 2, .policy = MSGSRV_DROP_NEWEST});
     for (int i = 0; i < 3; i++) {
         bt_publish_many(bt.pub, "t", 1, 4, 0);
         go_on(sub);
@@ -242,8 +239,7 @@ END_TEST
 
 START_TEST(a_gap_has_first_last_and_count_of_each_topic)
 {
-    bt_sub *sub =
-        stalled(&(msgsrv_subscribe_options){.pattern = "*", .max_events = 1, .policy = MSGSRV_DROP_NEWEST});
+    bt_sub *sub = stalled(&(msgsrv_subscribe_options){.pattern = "*", .max_events = 1, .policy = MSGSRV_DROP_NEWEST});
     bt_publish_many(bt.pub, "a", 1, 3, 0);
     bt_publish_many(bt.pub, "b", 1, 4, 0);
     bt_publish_many(bt.pub, "a", 4, 5, 0);
@@ -277,8 +273,7 @@ START_TEST(every_loss_is_counted_and_logged)
 {
     msgsrv_bus_stats stats = {.size = sizeof stats};
     bt_sub *oldest = stalled(&(msgsrv_subscribe_options){.pattern = "t", .max_events = 4});
-    bt_sub *newest =
-        stalled(&(msgsrv_subscribe_options){.pattern = "t", .max_events = 3, .policy = MSGSRV_DROP_NEWEST});
+    bt_sub *newest = stalled(&(msgsrv_subscribe_options){.pattern = "t", .max_events = 3, .policy = MSGSRV_DROP_NEWEST});
     bt_publish_many(bt.pub, "t", 1, 10, 0);
     go_on(oldest);
     go_on(newest);
@@ -334,9 +329,9 @@ END_TEST
 START_TEST(one_slow_subscriber_delays_nobody)
 {
     bt_sub *slow = stalled(&(msgsrv_subscribe_options){.pattern = "t", .max_events = 8});
-    bt_sub *fast = bt_subscribe(
-        bt_handle_new("fast"),
-        &(msgsrv_subscribe_options){.pattern = "t", .max_events = 1000000, .max_bytes = 256u << 20});
+    bt_sub *fast =
+        bt_subscribe(bt_handle_new("fast"),
+                     &(msgsrv_subscribe_options){.pattern = "t", .max_events = 1000000, .max_bytes = 256u << 20});
     bt_publish_many(bt.pub, "t", 1, FLOOD, FLOOD_SIZE);
     BT_UNTIL(fast->events == FLOOD);
     bt_check_told(fast, "t", 1, FLOOD);

@@ -212,7 +212,7 @@ START_TEST(headers_that_are_wrong_are_refused)
     static char big[9000];
     memset(big, 'h', sizeof big);
     const msgsrv_metadata bad[] = {
-        {"", "x", 1}, {"UPPER", "x", 1}, {"sp ace", "x", 1}, {"text", "\x01", 1}, {"big", big, sizeof big},
+        {"", "x", 1},       {"UPPER", "x", 1},    {"sp ace", "x", 1}, {"text", "\x01", 1}, {"big", big, sizeof big},
         {"grpc-x", "x", 1}, {"msgsrv-x", "x", 1},
     };
     uint8_t payload[16];
@@ -258,8 +258,8 @@ static void publish_and_wait(bt_sub *sub, const msgsrv_event *event)
     messages_AddRequest request = {.a = 1};
     (void)event;
     msgsrv_error error;
-    *(msgsrv_status *)sub->ctx = msgsrv_bus_publish(sub->handle->bus, "waits", &messages_AddRequest_type, &request,
-                                                    NULL, NULL, &error);
+    *(msgsrv_status *)sub->ctx =
+        msgsrv_bus_publish(sub->handle->bus, "waits", &messages_AddRequest_type, &request, NULL, NULL, &error);
 }
 
 START_TEST(waiting_inside_a_callback_is_refused_where_it_would_hang)
@@ -283,8 +283,7 @@ START_TEST(waiting_on_the_callers_base_is_refused_where_it_would_hang)
     msgsrv_error error = {0};
     msgsrv_queue_info info;
     msgsrv_status want = bt_engine_used.remote ? MSGSRV_FAILED_PRECONDITION : MSGSRV_OK;
-    BT_STATUS(want,
-              msgsrv_bus_publish(handle->bus, "t", &messages_AddRequest_type, &request, NULL, NULL, &error), "");
+    BT_STATUS(want, msgsrv_bus_publish(handle->bus, "t", &messages_AddRequest_type, &request, NULL, NULL, &error), "");
     BT_STATUS(want, msgsrv_bus_declare_queue(handle->bus, "q", NULL, NULL, NULL, &error), "");
     BT_STATUS(want, msgsrv_bus_queue_info(handle->bus, "q", &info, &error), "");
     BT_STATUS(want, msgsrv_bus_declare_topic(handle->bus, "t", NULL, NULL, 0, NULL, NULL, &error), "");
@@ -302,15 +301,15 @@ START_TEST(waiting_on_a_private_loop_works)
     msgsrv_receipt receipt = {0};
     msgsrv_error error = {0};
     msgsrv_bus *bus = bt.admin->bus;
-    BT_STATUS(MSGSRV_OK,
-              msgsrv_bus_publish(bus, "t", &messages_AddRequest_type, &request, NULL, &receipt, &error), error.text);
+    BT_STATUS(MSGSRV_OK, msgsrv_bus_publish(bus, "t", &messages_AddRequest_type, &request, NULL, &receipt, &error),
+              error.text);
     ck_assert_uint_eq(receipt.sequence, 1);
     BT_STATUS(MSGSRV_OK, msgsrv_bus_declare_queue(bus, "q", NULL, NULL, NULL, &error), error.text);
     BT_STATUS(MSGSRV_OK, msgsrv_bus_declare_topic(bus, "t", NULL, NULL, 1, NULL, NULL, &error), error.text);
     BT_STATUS(MSGSRV_OK, msgsrv_bus_delete_queue(bus, "q", NULL, NULL, &error), error.text);
     BT_STATUS(MSGSRV_NOT_FOUND, msgsrv_bus_delete_queue(bus, "q", NULL, NULL, &error), error.text);
-    BT_STATUS(MSGSRV_NOT_FOUND, msgsrv_bus_reply(bus, 12345, &messages_AddRequest_type, &request, NULL, NULL, NULL,
-                                                 &error), error.text);
+    BT_STATUS(MSGSRV_NOT_FOUND,
+              msgsrv_bus_reply(bus, 12345, &messages_AddRequest_type, &request, NULL, NULL, NULL, &error), error.text);
 }
 END_TEST
 

@@ -246,8 +246,7 @@ START_TEST(a_settlement_that_was_under_way_ends_once_and_what_was_confirmed_does
     bt_consumer *consumer = bt_consume(bt_handle_new("worker"), "q", COUNT, MSGSRV_DEFERRED);
     BT_UNTIL(consumer->count == COUNT);
     for (size_t i = 0; i < COUNT; i++) {
-        msgsrv_bus_settle(consumer->handle->bus, consumer->items[i].id, MSGSRV_ACK, 0, NULL, bt_on_done, &done[i],
-                          NULL);
+        msgsrv_bus_settle(consumer->handle->bus, consumer->items[i].id, MSGSRV_ACK, 0, NULL, bt_on_done, &done[i], NULL);
         if (i == COUNT / 2)
             bt_turn();
     }
@@ -285,8 +284,10 @@ START_TEST(a_request_whose_connection_is_lost_fails)
     bt_done done = {0};
     messages_AddRequest request = {.a = 1};
     bt_sub *responder = bt_subscribe(bt_handle_new("responder"), &(msgsrv_subscribe_options){.responder = true});
-    BT_STATUS(MSGSRV_OK, msgsrv_bus_request(bt.pub->bus, "sum", &messages_AddRequest_type, &request, NULL, 0,
-                                            on_replied, &done, NULL), "");
+    BT_STATUS(
+        MSGSRV_OK,
+        msgsrv_bus_request(bt.pub->bus, "sum", &messages_AddRequest_type, &request, NULL, 0, on_replied, &done, NULL),
+        "");
     BT_UNTIL(responder->events == 1);
     bt_server_stop();
     BT_UNTIL(done.done == 1);
@@ -362,7 +363,8 @@ START_TEST(more_topics_than_are_remembered_are_told_as_unknown_or_right)
     enum { TOPICS = 1100 };
     char topic[16];
     bt_published published = {0};
-    bt_sub *sub = bt_subscribe(bt_handle_new("sub"), &(msgsrv_subscribe_options){.pattern = "t.*", .max_events = 100000});
+    bt_sub *sub =
+        bt_subscribe(bt_handle_new("sub"), &(msgsrv_subscribe_options){.pattern = "t.*", .max_events = 100000});
     for (int i = 0; i < TOPICS; i++) {
         snprintf(topic, sizeof topic, "t.%d", i);
         bt_publish_start(bt.pub, topic, 1, 0, NULL, &published);

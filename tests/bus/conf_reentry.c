@@ -43,7 +43,7 @@ typedef struct scene {
     bt_handle *other;
     bt_sub *self; /* the actor's subscription, or */
     bt_consumer *consumer;
-    bt_sub *other_sub;       /* of the actor's handle */
+    bt_sub *other_sub;           /* of the actor's handle */
     bt_consumer *other_consumer; /* with a delivery that is not settled */
     bt_sub *made;
     bt_consumer *made_consumer;
@@ -85,8 +85,7 @@ static void act(void)
         now.made = bt_subscribe_start(now.actor, NULL, &(msgsrv_subscribe_options){.pattern = "made"}, NULL);
         break;
     case CONSUME:
-        now.made_consumer =
-            bt_consume_start(now.actor, "q", NULL, NULL, &(bt_consumer){.answer = MSGSRV_DEFERRED});
+        now.made_consumer = bt_consume_start(now.actor, "q", NULL, NULL, &(bt_consumer){.answer = MSGSRV_DEFERRED});
         break;
     case UNSUBSCRIBE_SELF:
         msgsrv_bus_unsubscribe(bus, now.self != NULL ? now.self->id : now.consumer != NULL ? now.consumer->id : 0);
@@ -98,8 +97,10 @@ static void act(void)
         bt_publish_start(now.actor, "t", 99, 0, NULL, &now.published);
         break;
     case SETTLE:
-        BT_STATUS(MSGSRV_OK, msgsrv_bus_settle(bus, now.other_consumer->items[0].id, MSGSRV_ACK, 0, NULL, bt_on_done,
-                                               &now.done, &error), error.text);
+        BT_STATUS(
+            MSGSRV_OK,
+            msgsrv_bus_settle(bus, now.other_consumer->items[0].id, MSGSRV_ACK, 0, NULL, bt_on_done, &now.done, &error),
+            error.text);
         break;
     case REQUEST:
         request_something(now.actor, &now.done, on_replied);
@@ -254,8 +255,8 @@ static void reach_done(void)
         for (size_t i = 0; i < 3; i++)
             msgsrv_bus_settle(bus, consumer->items[i].id, MSGSRV_ACK, 0, NULL, act_in_done, NULL, NULL);
     } else {
-        msgsrv_bus_request(bus, "nobody.answers", &msgsrv_raw_type, &bytes,
-                           &(msgsrv_publish_options){.type = BT_TYPE}, 0, act_in_replied, NULL, NULL);
+        msgsrv_bus_request(bus, "nobody.answers", &msgsrv_raw_type, &bytes, &(msgsrv_publish_options){.type = BT_TYPE},
+                           0, act_in_replied, NULL, NULL);
     }
 }
 

@@ -37,9 +37,9 @@ static msgsrv_status ask_type(bt_handle *handle, const char *topic, const char *
     uint8_t payload[16];
     msgsrv_error error = {0};
     msgsrv_bytes bytes = {.data = payload, .size = bt_encode(payload, value, 0)};
-    msgsrv_status status = msgsrv_bus_request(handle->bus, topic, &msgsrv_raw_type, &bytes,
-                                              &(msgsrv_publish_options){.type = type}, timeout_ms, on_replied, asked,
-                                              &error);
+    msgsrv_status status =
+        msgsrv_bus_request(handle->bus, topic, &msgsrv_raw_type, &bytes, &(msgsrv_publish_options){.type = type},
+                           timeout_ms, on_replied, asked, &error);
     ck_assert_uint_eq(asked->done, 0); /* never inside the function */
     if (status != MSGSRV_OK) {
         asked->done = 1;
@@ -61,8 +61,8 @@ static msgsrv_status answer(bt_handle *handle, uint64_t request, int64_t value)
     msgsrv_bytes bytes = {.data = payload, .size = bt_encode(payload, value, 0)};
     bt_done done = {0};
     msgsrv_error error = {0};
-    msgsrv_status status = msgsrv_bus_reply(handle->bus, request, &msgsrv_raw_type, &bytes, "conf.Answer", bt_on_done,
-                                            &done, &error);
+    msgsrv_status status =
+        msgsrv_bus_reply(handle->bus, request, &msgsrv_raw_type, &bytes, "conf.Answer", bt_on_done, &done, &error);
     if (status != MSGSRV_OK)
         return status;
     BT_UNTIL(done.done == 1);
@@ -253,8 +253,8 @@ START_TEST(a_reply_that_is_wrong_is_refused_and_a_good_one_may_follow)
     bt_done done = {0};
     msgsrv_error error = {0};
     msgsrv_bytes bytes = {.data = "\x08", .size = 1};
-    msgsrv_status status = msgsrv_bus_reply(sub->handle->bus, request, &msgsrv_raw_type, &bytes, "conf.Answer",
-                                            bt_on_done, &done, &error);
+    msgsrv_status status =
+        msgsrv_bus_reply(sub->handle->bus, request, &msgsrv_raw_type, &bytes, "conf.Answer", bt_on_done, &done, &error);
     if (status == MSGSRV_OK) {
         BT_UNTIL(done.done == 1);
         status = done.status;

@@ -232,9 +232,10 @@ START_TEST(retained_events_of_a_topic_that_is_published_faster_than_it_is_read_c
     bt_declare_topic("t", BT_TYPE, NULL, 10);
     bt_publish_many(bt.pub, "t", 1, 10, 0);
     bt_handle *late = bt_handle_new("late");
-    bt_sub *sub = bt_subscribe_start(late, NULL, &(msgsrv_subscribe_options){.pattern = "t", .max_events = 3,
-                                                                            .policy = MSGSRV_DROP_NEWEST}, NULL);
-    bt_publish_many(bt.pub, "t", 11, 60, 0); /* what was retained at first has gone by now, unless it was kept for the joiner */
+    bt_sub *sub = bt_subscribe_start(
+        late, NULL, &(msgsrv_subscribe_options){.pattern = "t", .max_events = 3, .policy = MSGSRV_DROP_NEWEST}, NULL);
+    bt_publish_many(bt.pub, "t", 11, 60,
+                    0); /* what was retained at first has gone by now, unless it was kept for the joiner */
     BT_UNTIL(sub->ready == 1);
     uint64_t last = bt_publish(bt.pub, "t", 0).sequence;
     BT_UNTIL(bt_told_last(sub, "t") == last);

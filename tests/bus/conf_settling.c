@@ -255,7 +255,8 @@ START_TEST(settlements_are_confirmed_in_their_order)
     for (size_t i = 0; i < COUNT; i++)
         BT_STATUS(MSGSRV_OK,
                   msgsrv_bus_settle(bus, i % 10 == 3 ? consumer->items[0].id : consumer->items[i].id, MSGSRV_ACK, 0,
-                                    NULL, bt_on_done, &done[i], NULL), "");
+                                    NULL, bt_on_done, &done[i], NULL),
+                  "");
     BT_UNTIL(done[COUNT - 1].done == 1);
     for (size_t i = 0; i < COUNT; i++) {
         ck_assert_uint_eq(done[i].done, 1);
@@ -269,12 +270,15 @@ START_TEST(settling_without_a_confirmation_works)
 {
     bt_consumer *consumer = one_message(NULL, MSGSRV_DEFERRED);
     msgsrv_error error = {0};
-    BT_STATUS(MSGSRV_OK, msgsrv_bus_settle(consumer->handle->bus, consumer->items[0].id, MSGSRV_ACK, 0, NULL, NULL,
-                                           NULL, &error), error.text);
+    BT_STATUS(MSGSRV_OK,
+              msgsrv_bus_settle(consumer->handle->bus, consumer->items[0].id, MSGSRV_ACK, 0, NULL, NULL, NULL, &error),
+              error.text);
     BT_UNTIL(bt_info("q").acked == 1);
     if (!bt_engine_used.remote)
-        BT_STATUS(MSGSRV_NOT_FOUND, msgsrv_bus_settle(consumer->handle->bus, consumer->items[0].id, MSGSRV_ACK, 0,
-                                                      NULL, NULL, NULL, &error), error.text);
+        BT_STATUS(
+            MSGSRV_NOT_FOUND,
+            msgsrv_bus_settle(consumer->handle->bus, consumer->items[0].id, MSGSRV_ACK, 0, NULL, NULL, NULL, &error),
+            error.text);
 }
 END_TEST
 
@@ -292,9 +296,9 @@ START_TEST(what_a_consumers_function_returns_settles)
 {
     bt_queue_of("q", NULL, "t", NULL);
     bt_publish_many(bt.pub, "t", 0, 4, 0);
-    bt_consumer *consumer = bt_consume_start(bt_handle_new("worker"), "q", NULL,
-                                             &(msgsrv_consume_options){.nak_delay_ms = 50},
-                                             &(bt_consumer){.on_message = by_value});
+    bt_consumer *consumer =
+        bt_consume_start(bt_handle_new("worker"), "q", NULL, &(msgsrv_consume_options){.nak_delay_ms = 50},
+                         &(bt_consumer){.on_message = by_value});
     BT_UNTIL(consumer->count == 6); /* the nak'ed one comes again */
     ck_assert_int_eq(consumer->items[5].value, 3);
     ck_assert_uint_ge(consumer->items[5].at_ms - consumer->items[3].at_ms, 50);
@@ -330,8 +334,8 @@ START_TEST(a_typed_consumer_rejects_what_is_of_another_type)
                                              &(bt_consumer){.answer = MSGSRV_OK});
     bt_publish(bt.pub, "t.number", 1);
     uint8_t payload[16];
-    BT_STATUS(MSGSRV_OK, bt_try(bt.pub, "t.add", "messages.AddRequest", payload, bt_encode(payload, 1, 0), NULL, NULL,
-                                NULL), "");
+    BT_STATUS(MSGSRV_OK,
+              bt_try(bt.pub, "t.add", "messages.AddRequest", payload, bt_encode(payload, 1, 0), NULL, NULL, NULL), "");
     BT_UNTIL(consumer->count == 1 && bt_info("q").dead == 1);
     ck_assert_str_eq(consumer->items[0].topic, "t.add");
     bt_peeked *dead = bt_peek("$dlq.q");
@@ -344,8 +348,10 @@ START_TEST(freeing_a_handle_ends_settlements_that_are_under_way)
 {
     bt_done done = {0};
     bt_consumer *consumer = one_message(NULL, MSGSRV_DEFERRED);
-    BT_STATUS(MSGSRV_OK, msgsrv_bus_settle(consumer->handle->bus, consumer->items[0].id, MSGSRV_ACK, 0, NULL,
-                                           bt_on_done, &done, NULL), "");
+    BT_STATUS(
+        MSGSRV_OK,
+        msgsrv_bus_settle(consumer->handle->bus, consumer->items[0].id, MSGSRV_ACK, 0, NULL, bt_on_done, &done, NULL),
+        "");
     bt_free(consumer->handle);
     ck_assert_uint_eq(done.done, 1);
     ck_assert(done.status == MSGSRV_CANCELLED || done.status == MSGSRV_OK);

@@ -26,8 +26,26 @@ START_TEST(topics_that_are_none_are_refused)
 {
     static const char long_topic[256 + 1] = {[0 ... 255] = 't'};
     const char *const bad[] = {
-        "",     ".",   "a.",  ".a",  "a..b", "a b", "a/b", "a\nb", "a.*", "*", ">", "a.>", "a.b*", "a:b", "\xc3\xbc",
-        "a.$b", "a,b", "a%b", "a.b.c.d.e.f.g.h.i.j.k.l.m.n.o.p.q", long_topic,
+        "",
+        ".",
+        "a.",
+        ".a",
+        "a..b",
+        "a b",
+        "a/b",
+        "a\nb",
+        "a.*",
+        "*",
+        ">",
+        "a.>",
+        "a.b*",
+        "a:b",
+        "\xc3\xbc",
+        "a.$b",
+        "a,b",
+        "a%b",
+        "a.b.c.d.e.f.g.h.i.j.k.l.m.n.o.p.q",
+        long_topic,
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         msgsrv_error error = {0};
@@ -64,11 +82,10 @@ END_TEST
 
 START_TEST(patterns_that_are_none_are_refused)
 {
-    const char *const bad[] = {"a.>.b", "a.b*", "*a", "a>", ">.a", ".", "a..b", "a.", "a b", "**", ">>",
-                               "a.b.c.d.e.f.g.h.i.j.k.l.m.n.o.p.q"};
+    const char *const bad[] = {"a.>.b", "a.b*", "*a",  "a>", ">.a", ".",
+                               "a..b",  "a.",   "a b", "**", ">>",  "a.b.c.d.e.f.g.h.i.j.k.l.m.n.o.p.q"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        bt_subscribe_refused(bt.pub, &(msgsrv_subscribe_options){.pattern = bad[i]}, MSGSRV_INVALID_ARGUMENT, NULL,
-                             NULL);
+        bt_subscribe_refused(bt.pub, &(msgsrv_subscribe_options){.pattern = bad[i]}, MSGSRV_INVALID_ARGUMENT, NULL, NULL);
 }
 END_TEST
 
@@ -78,10 +95,10 @@ static const struct {
     const char *pattern;
     const char *matches;
 } match_rows[] = {
-    {"a", "ynnnnnnn"},    {"*", "yynnnnny"},       {">", "yyyyyyyy"},       {"a.*", "nnyynnnn"},
-    {"a.>", "nnyyynyn"},  {"*.b", "nnynnynn"},     {"a.*.c", "nnnnynnn"},   {"*.*", "nnyynynn"},
-    {"*.>", "nnyyyyyn"},  {"a.b.>", "nnnnynyn"},   {"a.b.c.d", "nnnnnnyn"}, {"*.*.*.*", "nnnnnnyn"},
-    {NULL, "yyyyyyyy"},   {"a.b.*.>", "nnnnnnyn"}, {"c.>", "nnnnnnnn"},
+    {"a", "ynnnnnnn"},   {"*", "yynnnnny"},       {">", "yyyyyyyy"},       {"a.*", "nnyynnnn"},
+    {"a.>", "nnyyynyn"}, {"*.b", "nnynnynn"},     {"a.*.c", "nnnnynnn"},   {"*.*", "nnyynynn"},
+    {"*.>", "nnyyyyyn"}, {"a.b.>", "nnnnynyn"},   {"a.b.c.d", "nnnnnnyn"}, {"*.*.*.*", "nnnnnnyn"},
+    {NULL, "yyyyyyyy"},  {"a.b.*.>", "nnnnnnyn"}, {"c.>", "nnnnnnnn"},
 };
 
 static size_t count_matches(size_t row)
@@ -183,8 +200,7 @@ static bool rebound(const char *topic, msgsrv_receipt *receipt)
 {
     uint8_t payload[16];
     bt_handle *handle = bt_handle_new("other");
-    msgsrv_status status =
-        bt_try(handle, topic, "conf.Other", payload, bt_encode(payload, 1, 0), NULL, receipt, NULL);
+    msgsrv_status status = bt_try(handle, topic, "conf.Other", payload, bt_encode(payload, 1, 0), NULL, receipt, NULL);
     bt_forget(handle);
     return status == MSGSRV_OK;
 }

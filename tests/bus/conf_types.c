@@ -77,10 +77,12 @@ START_TEST(a_payload_that_is_not_protobuf_is_refused)
         const char *bytes;
         size_t size;
     } bad[] = {
-        {"\x08", 1},         /* a tag without its value */
-        {"\x0a\x05"  "abc", 5}, /* longer than there is */
-        {"\x00\x01", 2},     /* field number 0 */
-        {"\x0f", 1},         /* wire type 7 */
+        {"\x08", 1}, /* a tag without its value */
+        {"\x0a\x05"
+         "abc",
+         5},             /* longer than there is */
+        {"\x00\x01", 2}, /* field number 0 */
+        {"\x0f", 1},     /* wire type 7 */
         {"\x08\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01", 12},
         {"\x0b\x08\x01", 3}, /* a group that does not end */
         {"\x0c", 1},         /* one that did not begin */
@@ -258,8 +260,8 @@ START_TEST(a_typed_event_comes_as_a_struct_and_as_bytes_to_who_wants_bytes)
 {
     typed seen = {0};
     bt_handle *handle = bt_handle_new("sub");
-    bt_sub *structs = bt_subscribe_start(handle, &messages_AddRequest_type, NULL,
-                                         &(bt_sub){.on_event = on_add, .ctx = &seen});
+    bt_sub *structs =
+        bt_subscribe_start(handle, &messages_AddRequest_type, NULL, &(bt_sub){.on_event = on_add, .ctx = &seen});
     bt_sub *bytes = bt_subscribe(handle, &(msgsrv_subscribe_options){.type = "messages.AddRequest"});
     BT_UNTIL(structs->ready == 1);
     publish_add("typed", 42);
@@ -282,8 +284,8 @@ START_TEST(a_typed_subscription_gets_its_type_alone)
 {
     typed seen = {0};
     bt_handle *handle = bt_handle_new("sub");
-    bt_sub *structs = bt_subscribe_start(handle, &messages_AddRequest_type, NULL,
-                                         &(bt_sub){.on_event = on_add, .ctx = &seen});
+    bt_sub *structs =
+        bt_subscribe_start(handle, &messages_AddRequest_type, NULL, &(bt_sub){.on_event = on_add, .ctx = &seen});
     BT_UNTIL(structs->ready == 1);
     bt_publish(bt.pub, "number", 1);
     publish_add("typed", 1);

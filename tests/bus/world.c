@@ -269,8 +269,7 @@ msgsrv_status bt_try(bt_handle *handle, const char *topic, const char *type, con
     return published.status;
 }
 
-msgsrv_receipt bt_publish_with(bt_handle *handle, const char *topic, int64_t value,
-                               const msgsrv_publish_options *options)
+msgsrv_receipt bt_publish_with(bt_handle *handle, const char *topic, int64_t value, const msgsrv_publish_options *options)
 {
     uint8_t payload[16];
     msgsrv_receipt receipt;

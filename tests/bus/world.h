@@ -21,8 +21,8 @@
 /* Which engine, and what it can; set once by main(). */
 typedef struct bt_engine {
     const char *name;
-    bool remote;             /* a server and sockets are between the handles and the bus */
-    bool base;               /* handles are on an event_base of the caller's, else on private loops */
+    bool remote;              /* a server and sockets are between the handles and the bus */
+    bool base;                /* handles are on an event_base of the caller's, else on private loops */
     const char *const *lacks; /* the capabilities that it has not; ended by NULL */
 } bt_engine;
 extern bt_engine bt_engine_used;
@@ -41,7 +41,7 @@ typedef struct bt_consumer bt_consumer;
 
 typedef struct bt_world {
     char url[96];
-    unsigned generation; /* of the bus: part of its name */
+    unsigned generation;        /* of the bus: part of its name */
     msgsrv_bus_options options; /* of the bus itself */
     msgsrv_bus *host;           /* remote: the bus that is served; never driven */
     msgsrv_server *server;
@@ -71,16 +71,16 @@ void bt_server_start(bool new_bus);
 /* A further handle. */
 bt_handle *bt_handle_new(const char *name);
 bt_handle *bt_handle_with(const msgsrv_bus_options *options);
-void bt_free(bt_handle *handle); /* in callbacks too */
+void bt_free(bt_handle *handle);   /* in callbacks too */
 void bt_forget(bt_handle *handle); /* frees the newest one, whose place the next gets; not in callbacks */
 
 /* Drives all that is not stalled, once. Returns whether something was told. */
 bool bt_turn(void);
 void bt_turn_until(uint64_t end, const char *what, const char *file, int line);
-#define BT_UNTIL(condition)                                                     \
-    do {                                                                        \
-        for (uint64_t bt_end_ = ts_guard(); !(condition);)                      \
-            bt_turn_until(bt_end_, #condition, __FILE__, __LINE__);             \
+#define BT_UNTIL(condition)                                         \
+    do {                                                            \
+        for (uint64_t bt_end_ = ts_guard(); !(condition);)          \
+            bt_turn_until(bt_end_, #condition, __FILE__, __LINE__); \
     } while (0)
 /* Everything that was published before has reached those who are driven: an event of its own goes round. */
 void bt_settle_down(void);

@@ -234,8 +234,7 @@ void bt_check_told(const bt_sub *sub, const char *topic, uint64_t first, uint64_
     uint64_t at = first - 1;
     for (size_t i = 0; i < sub->count; i++)
         at = follow(&sub->items[i], topic, at);
-    TS_CHECK(at == last, "%s: told up to %llu instead of %llu", topic, (unsigned long long)at,
-             (unsigned long long)last);
+    TS_CHECK(at == last, "%s: told up to %llu instead of %llu", topic, (unsigned long long)at, (unsigned long long)last);
 }
 
 uint64_t bt_told_last(const bt_sub *sub, const char *topic)
