@@ -276,8 +276,13 @@ static size_t take_chunk(msi_http_session *session, const uint8_t *data, size_t 
     return part;
 }
 
+/* http_parser as Debian builds it takes any two bytes here. */
 static size_t take_chunk_end(msi_http_session *session, const uint8_t *data, size_t size)
 {
+    if (data[0] != '\r' || (size > 1 && data[1] != '\n')) {
+        msi_http_refuse(session, MSGSRV_REFUSED_HTTP_MALFORMED, 400, "no CRLF behind a chunk");
+        return 0;
+    }
     if (size < 2)
         return 0;
     if (!feed(session, data, 2, MSGSRV_REFUSED_HTTP_MALFORMED))

@@ -94,6 +94,7 @@ typedef struct msi_http_session {
     uint8_t paused;
     bool blank_line; /* one has come in front of the request */
     bool headed;     /* the parser has seen the end of a head */
+    bool agreed;     /* it reads the body's length as we do */
     bool complete;   /* and of the whole request */
     bool draining;
     bool ended; /* no more input is looked at */

@@ -275,7 +275,11 @@ static int on_value(http_parser *parser, const char *at, size_t size)
 static int on_headers_complete(http_parser *parser)
 {
     msi_http_session *session = parser->data;
+    const msi_http_request *request = &session->request;
+    bool chunked = (parser->flags & F_CHUNKED) != 0;
     session->headed = true;
+    session->agreed =
+        chunked == request->chunked && parser->content_length == (request->lengths ? request->length : UINT64_MAX);
     session->request.keep_alive = parser->http_minor > 0 && http_should_keep_alive(parser);
     parser->upgrade = 0; /* whatever the client would rather speak, we go on */
     return 0;
@@ -359,7 +363,7 @@ static void check_framing(msi_http_session *session, const uint8_t *end)
                     old ? "Transfer-Encoding in HTTP/1.0" : "Content-Length with Transfer-Encoding");
     else if (!old && request->hosts == 0)
         (void)fault(session, MSGSRV_REFUSED_HTTP_HOST, 400, "no Host");
-    else if (session->complete == (request->chunked || request->length))
+    else if (!session->agreed || session->complete == (request->chunked || request->length))
         (void)fault(session, MSGSRV_REFUSED_HTTP_LENGTH, 400, "a body of another length");
     else if (session->parser.method == HTTP_CONNECT)
         (void)fault(session, MSGSRV_REFUSED_HTTP_METHOD, 405, "this is no proxy");

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a head must look like before http_parser gets it: a look at its characters alone, in one pass however it comes in pieces. http_parser
- * reads some of what follows leniently, and other programs read it in other ways: a bare LF, a folded line, white space before a colon. Whoever
- * stands in front of us and reads it otherwise would see other requests than we do.
+ * What a head must look like before http_parser gets it: a look at its characters alone, in one pass however it comes in pieces. http_parser,
+ * which Debian builds without its strict mode, takes a bare LF, a folded line and white space before a colon; other programs read these in other
+ * ways. Whoever stands in front of us and reads them otherwise would see other requests than we do.
  */
 #ifndef MSI_PROTOCOL_HTTP1_SCAN_H
 #define MSI_PROTOCOL_HTTP1_SCAN_H

@@ -54,6 +54,7 @@ MALFORMED = [
 # The same of a body's length. The second request would be somebody else's.
 LENGTHS = [
     ("both lengths", head("POST", ADD, JSON, "Content-Length: 4", CHUNKED) + b"0\r\n\r\n", 400),
+    ("both lengths, in other letters", head("POST", ADD, JSON, "CONTENT-LENGTH: 4", "transfer-ENCODING: Chunked") + b"0\r\n\r\n", 400),
     ("both lengths, the other way round", head("POST", ADD, JSON, CHUNKED, "Content-Length: 4") + b"0\r\n\r\n", 400),
     ("two Content-Lengths", head("POST", ADD, JSON, "Content-Length: 2", "Content-Length: 3") + b"{}", 400),
     ("the same twice", head("POST", ADD, JSON, "Content-Length: 2", "Content-Length: 2") + b"{}", 400),
@@ -84,6 +85,9 @@ CHUNKS = [
     ("a bare LF in an extension", b"2;a\nb\r\n{}\r\n0\r\n\r\n"),
     ("a bare CR in an extension", b"2;a\rb\r\n{}\r\n0\r\n\r\n"),
     ("more bytes than the size", b"2\r\n{}}\r\n0\r\n\r\n"),
+    ("other bytes behind the bytes", b"2\r\n{}ab0\r\n\r\n"),
+    ("a CR and another byte behind the bytes", b"2\r\n{}\ra0\r\n\r\n"),
+    ("a CR and another byte behind the size", b"2\rX{}\r\n0\r\n\r\n"),
     ("a bare LF behind the bytes", b"2\r\n{}\n0\r\n\r\n"),
     ("a bare LF at the end", b"2\r\n{}\r\n0\r\n\n"),
     ("a folded trailer", b"2\r\n{}\r\n0\r\nA: b\r\n c\r\n\r\n"),
