@@ -47,6 +47,9 @@ static const struct app_number NUMBERS[] = {
     {LIMIT("plain-timeout", APP_TIME_MS, true, plain_timeout_ms, "the deadline of a plain message [30s]")},
     {LIMIT("max-stream-output", APP_SIZE, false, max_stream_output, "waiting output of a stream; 4KiB to 64MiB [256KiB]")},
     {LIMIT("max-unread", APP_SIZE, false, max_unread, "unhandled messages of a connection's streams [16MiB]")},
+    {LIMIT("http-max-head", APP_SIZE, false, http_max_head, "an HTTP request before its body; 1KiB to 64KiB [16KiB]")},
+    {LIMIT("http-max-line", APP_SIZE, false, http_max_line, "its first line; 64 to 64KiB [4KiB]")},
+    {LIMIT("http-max-fields", APP_COUNT, false, http_max_fields, "its header lines; 1 to 1000 [100]")},
     {LIMIT("backlog", APP_COUNT, false, backlog, "connections not yet accepted; 1 to 65535 [1024]")},
     {LIMIT("socket-mode", APP_MODE, false, socket_mode, "permissions of a Unix socket; 1 to 0777 [0600]")},
     {BUS("bus-max-topics", APP_COUNT, false, bus.max_topics, "topics of the bus [100000]")},
@@ -71,6 +74,9 @@ enum {
     NO_HEALTH,
     NO_REFLECTION,
     NO_BUS,
+    NO_HTTP,
+    NO_PAGES,
+    NO_METRICS,
     STATS,
     JSON,
     HELP,
@@ -87,6 +93,9 @@ static const struct option OTHERS[] = {
     {"no-health", no_argument, NULL, NO_HEALTH},
     {"no-reflection", no_argument, NULL, NO_REFLECTION},
     {"no-bus", no_argument, NULL, NO_BUS},
+    {"no-http", no_argument, NULL, NO_HTTP},
+    {"no-pages", no_argument, NULL, NO_PAGES},
+    {"no-metrics", no_argument, NULL, NO_METRICS},
     {"stats", no_argument, NULL, STATS},
     {"json", no_argument, NULL, JSON},
     {"help", no_argument, NULL, HELP},
@@ -105,6 +114,9 @@ static int print_help(void)
           "  --access-log        one line for each call that ended, to standard error\n"
           "  --no-info, --no-health, --no-reflection, --no-bus\n"
           "                      without the built-in service of that name\n"
+          "  --no-http           without HTTP/1.1 on the same port\n"
+          "  --no-pages, --no-metrics\n"
+          "                      without its /healthz and /readyz, or /metrics\n"
           "  --stats             print the statistics to standard error at the end, and on SIGUSR1\n"
           "  --json              print them as JSON\n"
           "  --help, --version   print this, or the version\n\n"
@@ -197,6 +209,15 @@ static int apply(int option, struct settings *settings, bool *insecure)
         break;
     case NO_BUS:
         settings->no_bus = true;
+        break;
+    case NO_HTTP:
+        settings->server.no_http = true;
+        break;
+    case NO_PAGES:
+        settings->server.no_pages = true;
+        break;
+    case NO_METRICS:
+        settings->server.no_metrics = true;
         break;
     case STATS:
         settings->stats = true;

@@ -85,6 +85,13 @@ typedef struct msgsrv_server_options {
     bool no_info;       /**< Without the built-in msgsrv.info.v1.Info (msgsrv/services.h). */
     bool no_health;     /**< Without the built-in grpc.health.v1.Health. */
     bool no_reflection; /**< Without the built-in grpc.reflection.v1 and v1alpha. */
+
+    bool no_http;    /**< Without HTTP/1.1 on the port: such connections are closed. */
+    bool no_pages;   /**< Without HTTP's /healthz and /readyz. */
+    bool no_metrics; /**< Without HTTP's /metrics. */
+    uint32_t http_max_head; /**< Bytes of an HTTP/1.1 request before its body; default 16 KiB, 1 KiB to 64 KiB. Over it: 431. */
+    uint32_t http_max_line;   /**< Bytes of its first line; default 4 KiB, 64 to 64 KiB. Over it: 414. */
+    uint32_t http_max_fields; /**< Its header lines; default 100, 1 to 1,000. Over it: 431. */
 } msgsrv_server_options;
 
 MSGSRV_BEGIN_DECLS

@@ -14,7 +14,7 @@
 #define MSGSRV_REFUSAL_LIST(X)                                                                  \
     X(CONNECTIONS, "connections")           /* over max_connections: closed without a byte */   \
     X(PROTOCOL_HTTP2, "protocol_http2")     /* first bytes of HTTP/2, which is not built yet */ \
-    X(PROTOCOL_HTTP1, "protocol_http1")     /* first byte of HTTP/1 */                          \
+    X(PROTOCOL_HTTP1, "protocol_http1")     /* first byte of HTTP/1, with no_http */            \
     X(PROTOCOL_TLS, "protocol_tls")         /* first byte of TLS */                             \
     X(PROTOCOL_UNKNOWN, "protocol_unknown") /* any other first byte */                          \
     X(FIRST_BYTE, "first_byte")             /* no first byte in time */                         \
@@ -35,7 +35,16 @@
     X(DRAINING, "draining")                 /* a call that came after the GoAway */             \
     X(CREDIT, "credit")                     /* a stream's message beyond its credit */          \
     X(UNREAD, "unread")                     /* a stream's message over max_unread */            \
-    X(HALF_CLOSED, "half_closed")           /* a message after the client had finished */
+    X(HALF_CLOSED, "half_closed")           /* a message after the client had finished */       \
+    X(HTTP_MALFORMED, "http_malformed")     /* HTTP/1 that is none, or ambiguous: closed */     \
+    X(HTTP_LENGTH, "http_length")           /* a body whose length can be read in two ways */   \
+    X(HTTP_HOST, "http_host")               /* no Host, several, or a bad one */                \
+    X(HTTP_VERSION, "http_version")         /* neither HTTP/1.0 nor 1.1 */                      \
+    X(HTTP_HEAD, "http_head")               /* a request line or headers over a limit */        \
+    X(HTTP_CHUNKS, "http_chunks")           /* chunk extensions or trailers over a limit */     \
+    X(HTTP_METHOD, "http_method")           /* a method that the path does not have */          \
+    X(HTTP_PATH, "http_path")               /* an unknown path */                               \
+    X(HTTP_MEDIA, "http_media")             /* a body of a type or coding that is not read */
 
 /* clang-format off */
 /** Indices of msgsrv_stats::refused. New ones are added at the end. */

@@ -43,6 +43,10 @@
 #define MSI_STREAM_ITEMS 64u             /* also what the wire grants at first, each way */
 #define MSI_STREAM_BYTES (256 * MSI_KIB) /* the same */
 
+#define MSI_HTTP_MAX_HEAD (16 * MSI_KIB)
+#define MSI_HTTP_MAX_LINE (4 * MSI_KIB)
+#define MSI_HTTP_MAX_FIELDS 100u
+
 /* Fixed by the wire (docs/protocol.md). */
 #define MSI_MESSAGE_CEILING (64 * MSI_MIB) /* what max_message may be, and what a receiver will skip */
 #define MSI_FRAME_SLACK (16 * MSI_KIB)     /* how much longer than its body a frame may be */
@@ -51,6 +55,12 @@
 #define MSI_METADATA_OVERHEAD 32u /* per entry, as HTTP/2 counts header lists */
 #define MSI_PLAIN_FIELDS 15u
 #define MSI_PROGRESS_BYTES (16 * MSI_KIB) /* what a frame must move on by within its timeout */
+
+/* Fixed for HTTP/1.1 (docs/http.md). */
+#define MSI_HTTP_CHUNK_SIZE_LINE 256u      /* the size of a chunk, with its extensions */
+#define MSI_HTTP_CHUNK_EXTRA (4 * MSI_KIB) /* extensions of all chunks of a body */
+#define MSI_HTTP_DISCARD (64 * MSI_KIB)    /* of a body that is not wanted, before the connection is rather closed */
+#define MSI_HTTP_GZIP_LEAST MSI_KIB        /* answers below it are not compressed */
 
 /* Fixed for the machine's sake. */
 #define MSI_RECV_SIZE (256 * MSI_KIB)      /* one read of a wake-up; shared by a loop's connections */

@@ -17,6 +17,13 @@ typedef struct msi_binding {
     uint32_t answer_field;
 } msi_binding;
 
+/*
+ * A page of HTTP's that is no call. false: there is none of this path. With `body` NULL it only says whether there is one; else it makes it: an
+ * HTTP status, a static content type, and a body that is freed with free(), NULL without memory.
+ */
+typedef bool (*msi_page_fn)(void *pages, const char *path, size_t path_size, unsigned *status, const char **type,
+                            char **body, size_t *size);
+
 /* What a server gives its protocols. Constant while it runs. */
 typedef struct msi_protocol_config {
     msi_binding plain[16];
@@ -31,6 +38,13 @@ typedef struct msi_protocol_config {
     uint32_t plain_max_calls;
     uint32_t plain_max_bytes;
     uint32_t plain_timeout_ms; /* 0: none */
+    bool no_http;
+    uint32_t http_max_head;
+    uint32_t http_max_line;
+    uint32_t http_max_fields;
+    msi_page_fn page;
+    void *pages;
+    const struct msgsrv_schema *schema; /* of all methods, for JSON; NULL: there is none */
 } msi_protocol_config;
 
 typedef struct msi_protocol {

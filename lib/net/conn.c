@@ -168,7 +168,7 @@ static void watch_frame(msi_conn *conn, size_t taken, size_t came)
 {
     if (!msi_conn_open(conn))
         return;
-    bool unfinished = (conn->stash.len || conn->skip) && !conn->paused;
+    bool unfinished = (conn->stash.len || conn->skip || conn->partial) && !conn->paused;
     if (!unfinished || conn->limits->frame_timeout_ms == 0) {
         conn->frame_due = 0;
         return;
@@ -223,14 +223,16 @@ void msi_conn_received(msi_conn *conn, const uint8_t *data, size_t size)
     msi_conn_pin(conn);
     conn->first_byte_due = 0;
     size_t skipping = conn->skip;
+    bool partial = conn->partial;
     size_t done = hand_over(conn, data, size);
     bool over = conn->finishing || conn->closed;
     if (!over && done < size && !keep_input(conn, data + done, size - done))
         msi_conn_close(conn, MSI_CLOSE_MEMORY);
-    /* A frame that is skipped is one that goes on, as long as all that came was part of it. */
+    /* A frame that is skipped is one that goes on, as long as all that came was part of it; so is one that the owner takes in parts. */
     size_t came = size - (conn->frame_seen < size ? conn->frame_seen : size);
     conn->frame_seen = size - done; /* the stash, which comes here again, is no progress a second time */
-    watch_frame(conn, skipping && done == size && conn->skip ? 0 : done, came);
+    bool goes_on = (skipping && done == size && conn->skip) || (partial && conn->partial);
+    watch_frame(conn, goes_on ? 0 : done, came);
     msi_conn_unpin(conn);
 }
 

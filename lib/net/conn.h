@@ -100,6 +100,7 @@ typedef struct msi_conn {
     uint32_t lingered;    /* bytes thrown away since the end of output */
     uint32_t pins;        /* stack frames that still use it */
     int fd;               /* -1 once closed */
+    bool partial;         /* the owner has taken the beginning of a frame */
     bool reading;         /* the read event is added */
     bool paused;          /* the owner takes nothing now */
     bool resuming;        /* the stash is to be looked at again */
@@ -138,6 +139,13 @@ static inline void msi_conn_need(msi_conn *conn, size_t whole)
 static inline void msi_conn_skip(msi_conn *conn, size_t bytes)
 {
     conn->skip = bytes;
+}
+
+/* The same, of a frame whose beginning the owner takes before the rest has come; its time begins anew. And that it has ended. */
+static inline void msi_conn_partial(msi_conn *conn, bool unfinished)
+{
+    conn->partial = unfinished;
+    conn->frame_due = 0;
 }
 
 /* Back-pressure: stops reading and handing over; goes on with what was stashed, soon. Its time limits stand still. */

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "protocol/http1.h"
 #include "protocol/native_server.h"
 
 static msi_match match_http2(const uint8_t *data, size_t size)
@@ -15,13 +16,6 @@ static msi_match match_http2(const uint8_t *data, size_t size)
     return known == sizeof preface - 1 ? MSI_MATCH_YES : MSI_MATCH_MORE;
 }
 
-static msi_match match_http1(const uint8_t *data, size_t size)
-{
-    (void)size;
-    uint8_t lower = data[0] | 0x20;
-    return lower >= 'a' && lower <= 'z' ? MSI_MATCH_YES : MSI_MATCH_NO;
-}
-
 static msi_match match_tls(const uint8_t *data, size_t size)
 {
     (void)size;
@@ -29,11 +23,10 @@ static msi_match match_tls(const uint8_t *data, size_t size)
 }
 
 static const msi_protocol http2 = {"HTTP/2", match_http2, NULL, NULL, MSGSRV_REFUSED_PROTOCOL_HTTP2};
-static const msi_protocol http1 = {"HTTP/1", match_http1, NULL, NULL, MSGSRV_REFUSED_PROTOCOL_HTTP1};
 static const msi_protocol tls = {"TLS", match_tls, NULL, NULL, MSGSRV_REFUSED_PROTOCOL_TLS};
 
 /* In the order of asking: a letter whose low bits say "length-delimited" is native. */
-static const msi_protocol *const protocols[] = {&msi_native_protocol, &http2, &http1, &tls};
+static const msi_protocol *const protocols[] = {&msi_native_protocol, &http2, &msi_http1_protocol, &tls};
 
 const msi_protocol *msi_protocol_find(const uint8_t *data, size_t size, bool *more)
 {
@@ -55,4 +48,9 @@ const msi_protocol *msi_protocol_find(const uint8_t *data, size_t size, bool *mo
 const msi_protocol *msi_protocol_default(void)
 {
     return &msi_native_protocol;
+}
+
+bool msi_protocol_served(const msi_protocol *protocol, const msi_protocol_config *config)
+{
+    return protocol->open && !(protocol == &msi_http1_protocol && config->no_http);
 }

@@ -11,4 +11,7 @@ const msi_protocol *msi_protocol_find(const uint8_t *data, size_t size, bool *mo
 /* The one that a connection is treated as which has not said anything yet when the server drains. */
 const msi_protocol *msi_protocol_default(void);
 
+/* Whether a protocol is built, and not turned off. */
+bool msi_protocol_served(const msi_protocol *protocol, const msi_protocol_config *config);
+
 #endif

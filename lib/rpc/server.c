@@ -96,6 +96,11 @@ void msi_server_keep(msgsrv_server *server, msi_server_kept *kept)
     server->kept = kept;
 }
 
+msi_server_kept *msi_server_first_kept(const msgsrv_server *server)
+{
+    return server->kept;
+}
+
 static void free_kept(msi_server_kept *kept)
 {
     while (kept) {
@@ -264,6 +269,16 @@ static bool start_thread(msi_server_loop *own)
     return own->threaded;
 }
 
+/* What the built-in services are, the protocols have from here on. */
+static msgsrv_status start_services(msgsrv_server *server, msgsrv_error *error)
+{
+    msgsrv_status status = msi_services_start(server, &server->services, error);
+    server->config.page = msi_services_page;
+    server->config.pages = server->services;
+    server->config.schema = msi_services_schema(server->services);
+    return status;
+}
+
 static msgsrv_status start_accepting(msgsrv_server *server, msgsrv_error *error)
 {
     msi_server_loop *first = &server->loops[0];
@@ -304,7 +319,7 @@ msgsrv_status msgsrv_server_start(msgsrv_server *server, msgsrv_error *error)
     msgsrv_status status = check_new(server, error);
     if (status)
         return status;
-    status = msi_services_start(server, &server->services, error);
+    status = start_services(server, error);
     if (status)
         return status;
     status = start_accepting(server, error);
@@ -325,7 +340,7 @@ msgsrv_status msgsrv_server_run(msgsrv_server *server, msgsrv_error *error)
     if (server->options.base)
         return msi_error(error, MSGSRV_FAILED_PRECONDITION,
                          "the server is on the caller's event_base: start it, and run the base");
-    status = msi_services_start(server, &server->services, error);
+    status = start_services(server, error);
     if (status)
         return status;
     status = start_accepting(server, error);

@@ -45,7 +45,8 @@ static size_t on_first_input(msi_conn *conn, const uint8_t *data, size_t size)
     const msi_protocol *protocol = msi_protocol_find(data, size, &more);
     if (more)
         return 0;
-    if (!protocol || !protocol->open)
+    const msi_server_loop *own = conn->owner;
+    if (!protocol || !msi_protocol_served(protocol, &own->server->config))
         refuse_protocol(conn, protocol, data[0]);
     else if (give_to(conn, protocol))
         return conn->ops->input(conn, data, size);

@@ -36,6 +36,9 @@ static msgsrv_status check(msgsrv_server_options *o, msgsrv_error *error)
         {"socket_mode", &o->socket_mode, MSI_SOCKET_MODE, 1, 0777, false},
         {"max_stream_output", &o->max_stream_output, MSI_MAX_STREAM_OUTPUT, 4 * MSI_KIB, 64 * MSI_MIB, false},
         {"max_unread", &o->max_unread, MSI_MAX_UNREAD, 4 * MSI_KIB, 1024 * MSI_MIB, false},
+        {"http_max_head", &o->http_max_head, MSI_HTTP_MAX_HEAD, MSI_KIB, 64 * MSI_KIB, false},
+        {"http_max_line", &o->http_max_line, MSI_HTTP_MAX_LINE, 64, 64 * MSI_KIB, false},
+        {"http_max_fields", &o->http_max_fields, MSI_HTTP_MAX_FIELDS, 1, 1000, false},
     };
     if (o->base && o->threads)
         return msi_error(
@@ -85,6 +88,10 @@ msgsrv_status msi_server_take_options(msgsrv_server *server, const msgsrv_server
         .plain_max_calls = o->plain_max_calls,
         .plain_max_bytes = o->plain_max_bytes,
         .plain_timeout_ms = never_is_zero(o->plain_timeout_ms),
+        .no_http = o->no_http,
+        .http_max_head = o->http_max_head,
+        .http_max_line = o->http_max_line,
+        .http_max_fields = o->http_max_fields,
     };
     return MSGSRV_OK;
 }

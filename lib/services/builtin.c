@@ -13,10 +13,12 @@ typedef struct builtin_services {
     msi_health *health;    /* this and the following: NULL when it is not offered */
     msi_info *info;
     msi_reflection *reflection;
+    msi_pages *pages;
     bool health_registered; /* by us; this and the following */
     bool info_registered;
     bool v1_registered;
     bool v1alpha_registered;
+    bool wants_json;
 } builtin_services;
 
 /* Whether the server has a service of this name. */
@@ -77,6 +79,15 @@ static msgsrv_status offer_reflection(builtin_services *all, msgsrv_error *error
     return status ? status : offer_one_reflection(all, &msi_reflection_v1alpha, &all->v1alpha_registered, error);
 }
 
+static msgsrv_status offer_pages(builtin_services *all, msgsrv_error *error)
+{
+    if (!all->pages)
+        all->pages = msi_pages_new(all->server);
+    if (!all->pages)
+        return msi_services_no_memory(error);
+    return msi_pages_attach(all->pages, all->info ? msi_info_methods(all->info) : NULL, error);
+}
+
 static msgsrv_status offer_all(builtin_services *all, msgsrv_error *error)
 {
     msgsrv_server_options options = {.size = sizeof options};
@@ -88,6 +99,9 @@ static msgsrv_status offer_all(builtin_services *all, msgsrv_error *error)
         status = offer_health(all, error);
     if (status == MSGSRV_OK && !options.no_reflection)
         status = offer_reflection(all, error);
+    all->wants_json = !options.no_http;
+    if (status == MSGSRV_OK && !options.no_http)
+        status = offer_pages(all, error);
     return status;
 }
 
@@ -118,7 +132,7 @@ static msgsrv_status read_schema(builtin_services *all, msgsrv_error *error)
 static msgsrv_status make_ready(builtin_services *all, msgsrv_error *error)
 {
     msgsrv_status status = MSGSRV_OK;
-    if (all->info || all->reflection)
+    if (all->info || all->reflection || all->wants_json)
         status = read_schema(all, error);
     if (status == MSGSRV_OK && all->info)
         status = msi_info_ready(all->info, all->schema, error);
@@ -126,6 +140,8 @@ static msgsrv_status make_ready(builtin_services *all, msgsrv_error *error)
         status = msi_reflection_ready(all->reflection, all->server, all->schema, error);
     if (status == MSGSRV_OK && all->health)
         status = msi_health_ready(all->health, error);
+    if (status == MSGSRV_OK && all->pages)
+        status = msi_pages_ready(all->pages, all->health, error);
     return status;
 }
 
@@ -147,6 +163,7 @@ void msi_services_free(void *services)
     builtin_services *all = services;
     if (!all)
         return;
+    msi_pages_free(all->pages);
     msi_info_free(all->info);
     msi_health_free(all->health);
     msi_reflection_free(all->reflection);
@@ -158,4 +175,20 @@ msi_health *msi_services_health(void *services)
 {
     const builtin_services *all = services;
     return all && all->health_registered ? all->health : NULL;
+}
+
+const msgsrv_schema *msi_services_schema(void *services)
+{
+    const builtin_services *all = services;
+    return all ? all->schema : NULL;
+}
+
+bool msi_services_page(void *services, const char *path, size_t path_size, unsigned *status, const char **type,
+                       char **body, size_t *size)
+{
+    const builtin_services *all = services;
+    const msi_page *page = all && all->pages ? msi_pages_find(all->pages, path, path_size) : NULL;
+    if (page && body)
+        *body = page->make(all->pages, status, type, size);
+    return page != NULL;
 }

@@ -248,6 +248,7 @@ msgsrv_status msgsrv_bus_serve(msgsrv_bus *bus, msgsrv_server *server, msgsrv_er
     if (!service)
         return msi_error_memory(error);
     service->kept.free = free_service;
+    service->kept.measure = msi_bus_measure;
     service->core = msi_core_ref(core);
     service->max_message = options.max_message;
     status = msgsrv_server_register(server, &bus_service, "", service, error);

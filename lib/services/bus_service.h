@@ -21,6 +21,10 @@ typedef struct msi_bus_service {
     uint32_t max_message;
 } msi_bus_service;
 
+/* Adds what the bus counts to /metrics. */
+struct msi_metrics;
+void msi_bus_measure(msi_server_kept *kept, struct msi_metrics *to);
+
 /* A peer's name for itself, checked and copied. */
 msgsrv_status msi_bus_take_name(msi_view from, char name[MSI_BUS_NAME_SIZE], msgsrv_error *error);
 

@@ -265,6 +265,14 @@ msgsrv_status msi_health_set(msi_health *health, const char *service, msgsrv_hea
     return status;
 }
 
+msgsrv_health msi_health_get(msi_health *health, const char *service)
+{
+    pthread_mutex_lock(&health->lock);
+    msgsrv_health value = status_of(health, find_name(health, service));
+    pthread_mutex_unlock(&health->lock);
+    return value;
+}
+
 msgsrv_status msgsrv_server_set_health(msgsrv_server *server, const char *service, msgsrv_health value,
                                        msgsrv_error *error)
 {

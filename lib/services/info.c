@@ -196,3 +196,8 @@ void msi_info_free(msi_info *info)
     msi_method_stats_free(info->methods);
     free(info);
 }
+
+msi_method_stats *msi_info_methods(const msi_info *info)
+{
+    return info->methods;
+}

@@ -38,7 +38,10 @@
     X(backlog, "connections")        \
     X(socket_mode, "bits")           \
     X(max_stream_output, "bytes")    \
-    X(max_unread, "bytes")
+    X(max_unread, "bytes")           \
+    X(http_max_head, "bytes")        \
+    X(http_max_line, "bytes")        \
+    X(http_max_fields, "lines")
 
 typedef struct numeric_option {
     const char *name;

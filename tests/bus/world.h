@@ -81,8 +81,7 @@ bool bt_turn(void);
 void bt_turn_until(uint64_t end, const char *what, const char *file, int line);
 #define BT_UNTIL(condition)                                         \
     do {                                                            \
-        uint64_t bt_end_ = ts_guard();                              \
-        while (!(condition))                                        \
+        for (uint64_t bt_end_ = ts_guard(); !(condition);)          \
             bt_turn_until(bt_end_, #condition, __FILE__, __LINE__); \
     } while (0)
 /* Everything that was published before has reached those who are driven: an event of its own goes round. */

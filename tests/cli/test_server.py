@@ -39,7 +39,7 @@ class Options(TestCase):
               "frame-timeout": "30000ms", "output-timeout": "1m", "keepalive-idle": "1m", "keepalive-interval": "20s",
               "linger": "1s", "linger-bytes": "65536", "max-stream-output": "64KiB", "max-unread": "1MiB", "plain-max-bytes": "1MiB", "plain-timeout": "30s",
               "socket-mode": "0660", "bus-topic-idle": "60s", "bus-max-match-nodes": "64",
-              "bus-max-retained-bytes": "1MiB", "bus-max-event": "100KiB"}
+              "bus-max-retained-bytes": "1MiB", "bus-max-event": "100KiB", "http-max-head": "2KiB", "http-max-line": "1KiB"}
 
     NONE = ("max-connections", "first-byte-timeout", "frame-timeout", "output-timeout", "keepalive-idle",
             "pings-per-second", "idle-frames-per-second", "plain-timeout")

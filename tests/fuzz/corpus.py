@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Makes the seeds of the fuzz targets: small files, one story each, in corpus/frame, corpus/server, corpus/decode and corpus/json.
+"""Makes the seeds of the fuzz targets: small files, one story each, in corpus/frame, corpus/server, corpus/decode,
+corpus/json and corpus/http1.
 
     corpus.py           writes them anew
     corpus.py --check   says whether the files there are these
@@ -248,6 +249,50 @@ JSON = {
 }
 
 
+def http(method, path, *headers, body=b"", host="Host: x"):
+    """A request as it should be."""
+    body = body.encode() if isinstance(body, str) else body
+    lines = [f"{method} {path} HTTP/1.1", host, *headers] + ([f"Content-Length: {len(body)}"] if body else [])
+    return "".join(line + "\r\n" for line in lines if line).encode() + b"\r\n" + body
+
+
+ADD, ECHO = "/messages.Demo/Add", "/messages.Demo/Echo"
+AS_JSON, AS_PROTO, CHUNKED = "Content-Type: application/json", "Content-Type: application/proto", "Transfer-Encoding: chunked"
+# gzip.compress(b'{"a":2,"b":3}', mtime=0)
+GZIPPED = bytes.fromhex("1f8b0800000000000203ab564a54b232d2514a52b232ae050021f8d5580d000000")
+HTTP = {
+    "page": http("GET", "/healthz"),
+    "pages": http("GET", "/healthz") + http("HEAD", "/readyz") + http("GET", "/metrics"),
+    "json": http("POST", ADD, AS_JSON, body='{"a":2,"b":3}'),
+    "json_bad": http("POST", ADD, AS_JSON, body='{"a":"x"}') + http("GET", "/healthz"),
+    "proto": http("POST", ADD, AS_PROTO, body=uint(1, 2) + uint(2, 3)),
+    "held": http("POST", ECHO, AS_JSON, body='{"text":"hold"}') + http("POST", ECHO, AS_JSON, body='{"text":"x"}') * 3,
+    "metadata": http("POST", ADD, AS_JSON, "X-Bin: a", "key: value", "data-bin: AAEC, AwQ", body='{}'),
+    "timeout": http("POST", ECHO, AS_JSON, "Connect-Timeout-Ms: 5", "Connect-Protocol-Version: 1", body='{"text":"hold"}'),
+    "chunked": http("POST", ADD, AS_JSON, CHUNKED) + b'6\r\n{"a":2\r\n7;e=1\r\n,"b":3}\r\n0\r\nTrailer: x\r\n\r\n',
+    "chunks_bad": http("POST", ADD, AS_JSON, CHUNKED) + b"5;\n\r\n{}\r\n",
+    "gzip": http("POST", ADD, AS_JSON, "Content-Encoding: gzip", body=GZIPPED),
+    "gzip_cut": http("POST", ADD, AS_JSON, "Content-Encoding: gzip", body=GZIPPED[:20]),
+    "takes_gzip": http("POST", ECHO, AS_JSON, "Accept-Encoding: br, gzip;q=1", body='{"text":"%s"}' % ("x" * 2000)),
+    "expects": http("POST", ADD, AS_JSON, "Expect: 100-continue", body='{"a":2}'),
+    "not_found": http("POST", "/nobody", AS_JSON, body="{}") + http("GET", "/x?y"),
+    "not_allowed": http("DELETE", "/healthz") + http("GET", ADD),
+    "media": http("POST", ADD, body="{}") + http("POST", ADD, "Content-Type: application/connect+json", body="{}"),
+    "streaming": http("POST", "/messages.Demo/Count", AS_JSON, body="{}"),
+    "long": http("POST", ADD, AS_JSON, "Content-Length: 5000"),
+    "two_lengths": http("POST", ADD, AS_JSON, "Content-Length: 2", body="{}"),
+    "length_and_coding": http("POST", ADD, AS_JSON, CHUNKED, body="0\r\n\r\n"),
+    "folded": http("GET", "/healthz", "A: b", " c"),
+    "no_host": http("GET", "/healthz", host=""),
+    "absolute": http("GET", "http://host:1/healthz?q"),
+    "upgrade": http("GET", "/healthz", "Upgrade: h2c", "Connection: Upgrade, HTTP2-Settings"),
+    "old": b"GET /healthz HTTP/1.0\r\n\r\n",
+    "blank_lines": http("GET", "/healthz") + b"\r\n" + http("GET", "/healthz") + b"\r\n\r\n",
+    "bare": b"GET /healthz HTTP/1.1\nHost: x\n\n",
+    "connect": http("CONNECT", "host:80"),
+}
+
+
 def seeds():
     """Every file's path below corpus/, and its bytes."""
     for name, stream in STREAMS.items():
@@ -259,6 +304,11 @@ def seeds():
         yield f"server/{name}_closed", b"\x09" + STREAMS[name]
     for name, (kind, body) in BODIES.items():
         yield f"decode/{name}", bytes([kind]) + body
+    for name, data in HTTP.items():
+        yield f"http1/{name}", b"\0" + data
+    for name in ("chunked", "held", "pages", "metadata"):
+        yield f"http1/{name}_byte_by_byte", b"\1" + HTTP[name]
+        yield f"http1/{name}_closed", b"\x0b" + HTTP[name]
     for name, (kind, body) in JSON.items():
         yield f"json/{name}", bytes([kind]) + (body.encode() if isinstance(body, str) else body)
 

@@ -3,7 +3,7 @@
  * Fuzz target of a whole server: the input is what one peer sends. The first byte says in what pieces, and
  * whether the peer ends in order or with its socket closed. The server runs on this program's event_base, in
  * one thread, so that every input has one course; it lives on from input to input, and after each it must
- * have no connection, call or buffer left. What it sends must be fields.
+ * have no connection, call or buffer left. What it sends must be fields, or answers of HTTP/1.1.
  */
 #include <errno.h>
 #include <event2/event.h>
@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "fuzz.h"
+#include "http_answers.h"
 #include "messages.msgsrv.h"
 
 enum {
@@ -184,9 +185,12 @@ static int connect_peer(void)
     return fd;
 }
 
-/* What came from the server, checked as it comes: tags of wire type 2, and lengths. */
+/* What came from the server, checked as it comes: tags of wire type 2, and lengths; or HTTP. */
 typedef struct peer {
     int fd;
+    bool http; /* the first byte was an H, which is no tag */
+    uint64_t checked;
+    http_answers answers;
     bool ended;
     unsigned char header[16]; /* of the field that has begun */
     size_t header_size;
@@ -217,6 +221,13 @@ static bool whole_header(peer *p)
 
 static void check_output(peer *p, const unsigned char *data, size_t size)
 {
+    if (!p->checked)
+        p->http = data[0] == 'H';
+    p->checked += size;
+    if (p->http) {
+        http_answers_check(&p->answers, data, size);
+        return;
+    }
     for (size_t i = 0; i < size; i++) {
         if (p->left) {
             p->left--;
@@ -316,13 +327,13 @@ static void expect_nothing_left(void)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const size_t pieces[] = {SIZE_MAX, 1, 3, 7, 64, 1000, 4096, 16384};
-    peer p = {0};
+    static peer p;
 
     if (!size)
         return 0;
     if (!server)
         start();
-    p.fd = connect_peer();
+    p = (peer){.fd = connect_peer()};
     settle(&p);
     send_all(&p, data + 1, size - 1, pieces[data[0] % 8]);
     if (data[0] & 8) {

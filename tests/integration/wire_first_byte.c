@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The first byte chooses the protocol (docs/protocol.md, "Which protocol is it?"): native ones are served,
- * the others are closed without a byte and counted by their name. Every one of the 256 is tried.
+ * HTTP/1.1 is answered, and the others are closed without a byte and counted by their name. Every one of the 256 is tried.
  */
 #include <check.h>
 #include <string.h>
@@ -32,7 +32,7 @@ static uint64_t all_refused(const ts_server *server)
 /* Followed by something that is neither HTTP nor TLS; 'P' alone could still become PRI. */
 START_TEST(every_byte_that_is_not_native_is_closed_and_counted)
 {
-    ts_server *server = ts_server_new(NULL);
+    ts_server *server = ts_server_new(&(ts_setup){.options = {.no_http = true}});
     uint64_t expected[MSGSRV_REFUSAL_COUNT] = {0}, sum = 0;
 
     ts_bystander_open(server);
@@ -128,7 +128,7 @@ END_TEST
 
 static void expect_named(const char *const *openings, size_t count, msgsrv_refusal refusal)
 {
-    ts_server *server = ts_server_new(NULL);
+    ts_server *server = ts_server_new(&(ts_setup){.options = {.no_http = true}});
 
     ts_bystander_open(server);
     for (size_t i = 0; i < count; i++) {
