@@ -110,9 +110,10 @@ static void collect(msgsrv_bus *bus, const work_Report *message, const msgsrv_ev
 static pid_t start_worker(char *program, char *url, int number)
 {
     char name[16];
+    char crash[] = "crash";
     pid_t pid;
     snprintf(name, sizeof name, "worker %d", number);
-    char *arguments[] = {program, url, name, number == 2 ? (char[]){"crash"} : NULL, NULL};
+    char *arguments[] = {program, url, name, number == 2 ? crash : NULL, NULL};
     return posix_spawn(&pid, "/proc/self/exe", NULL, NULL, arguments, environ) == 0 ? pid : 0;
 }
 

@@ -198,9 +198,8 @@ bool bus_know_type(struct bus_calls *bus, const char *type)
     if (was_unknown(bus, type))
         return false;
     /* Once more when the connection had been lost while it was idle. */
-    msgsrv_status status = describe(bus, type, &error);
-    if (status == MSGSRV_UNAVAILABLE)
-        status = describe(bus, type, &error);
+    if (describe(bus, type, &error) == MSGSRV_UNAVAILABLE)
+        (void)describe(bus, type, &error);
     bool known = msgsrv_schema_find(bus->types.schema, type) == MSGSRV_SYMBOL_MESSAGE || types_know(&bus->types, type);
     reflection_close(&bus->types.reflection); /* its time is one for all questions */
     if (bus->unknown.count == 0)

@@ -53,6 +53,9 @@ static int print_once(struct topics *topics)
     msgsrv_bus_v1_TopicsResponse sample;
     struct app_json json = {.out = stdout};
     int status = bus_topics(&topics->calls, "topics", options->name, &sample);
+    /* A name that is not there may be a mistake; a pattern may well match nothing. */
+    if (status == 0 && sample.topics_count == 0 && options->name && !strpbrk(options->name, "*>"))
+        status = bus_no_topic(&topics->calls, "topics", options->name, "");
     if (status == 0 && options->json) {
         app_json_open(&json, NULL);
         bus_print_topics_json(&json, &topics->before, &sample);
@@ -60,9 +63,6 @@ static int print_once(struct topics *topics)
     } else if (status == 0) {
         bus_print_topics(&sample);
     }
-    /* A name that is not there may be a mistake; a pattern may well match nothing. */
-    if (status == 0 && sample.topics_count == 0 && options->name && !strpbrk(options->name, "*>"))
-        status = bus_no_topic(&topics->calls, "topics", options->name, "");
     msgsrv_bus_v1_TopicsResponse_release(&sample);
     return status;
 }

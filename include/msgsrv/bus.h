@@ -21,7 +21,8 @@
  * inside the function that caused them; freeing is the one exception. Publishing to a `mem:` bus is for any thread, always; all other
  * functions are for the threads on which a client of that kind may be called. Functions with a `done` callback are asynchronous with it,
  * and synchronous without: they wait for the answer, which for a remote bus is #MSGSRV_FAILED_PRECONDITION on the caller's base and
- * inside callbacks, instead of a hang. A `mem:` bus never waits for anything.
+ * inside callbacks, instead of a hang. On a private loop they drive it meanwhile, so other callbacks may run inside of them. A `mem:` bus never
+ * waits for anything.
  *
  * Subscribing, unsubscribing, publishing, settling and freeing inside any callback are allowed.
  */
@@ -112,7 +113,7 @@ typedef struct msgsrv_bus_options {
                         void *ctx); /**< After msgsrv_bus_publish_async() said #MSGSRV_AGAIN: once, when it may go on. */
     void *ctx;                      /**< Its argument. */
 
-    msgsrv_log_fn log;          /**< Takes the log; default none. */
+    msgsrv_log_fn log; /**< Takes the log; default none. Of a bus that handles share: that of the oldest one that has one. */
     void *log_ctx;              /**< Its context; must outlive the handle. */
     msgsrv_log_level log_level; /**< Default #MSGSRV_LOG_WARNING. */
 
@@ -475,7 +476,8 @@ MSGSRV_API msgsrv_status msgsrv_bus_declare_topic(msgsrv_bus *bus, const char *t
  * @param options  NULL: no patterns, which takes the topic of its own name
  * @param done  optional: asynchronous
  * @return #MSGSRV_OK, also when it was declared the same before; #MSGSRV_ALREADY_EXISTS when it was declared otherwise, naming the option;
- *         #MSGSRV_INVALID_ARGUMENT; #MSGSRV_RESOURCE_EXHAUSTED over a limit; #MSGSRV_UNIMPLEMENTED naming what the engine lacks
+ *         #MSGSRV_INVALID_ARGUMENT; #MSGSRV_NOT_FOUND for the `$dlq.` of a queue that is not there; #MSGSRV_RESOURCE_EXHAUSTED over a limit;
+ *         #MSGSRV_UNIMPLEMENTED naming what the engine lacks
  */
 MSGSRV_API msgsrv_status msgsrv_bus_declare_queue(msgsrv_bus *bus, const char *queue,
                                                   const msgsrv_queue_options *options, msgsrv_bus_done_fn done,

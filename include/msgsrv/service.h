@@ -224,6 +224,17 @@ MSGSRV_API msgsrv_status msgsrv_client_start(msgsrv_client *client, const msgsrv
 MSGSRV_API msgsrv_status msgsrv_stream_send(msgsrv_stream *stream, const void *message, msgsrv_error *error);
 
 /**
+ * Sends one message that is there in parts, each behind the one before it, for a method whose messages are bytes (#msgsrv_raw_type). They are
+ * copied once, into the frame. Threads as msgsrv_stream_send().
+ *
+ * @param parts  borrowed during this function
+ * @param count  at least 1
+ * @return as msgsrv_stream_send(); #MSGSRV_INVALID_ARGUMENT also when the messages are of another type
+ */
+MSGSRV_API msgsrv_status msgsrv_stream_send_parts(msgsrv_stream *stream, const msgsrv_bytes *parts, size_t count,
+                                                  msgsrv_error *error);
+
+/**
  * Ends a client-streaming call at the server's end with its response, whether the client has finished or not. The loop's thread.
  *
  * @param response  of the method's response type; borrowed, encoded before the function returns

@@ -122,6 +122,8 @@ static msgsrv_status check_subscribe_options(msgsrv_subscribe_options *o, msgsrv
         status = msi_check_type_name(msi_view_of(o->type), error);
     if (status == MSGSRV_OK && o->group)
         status = msi_check_group(msi_view_of(o->group), error);
+    if (status == MSGSRV_OK)
+        status = msi_check_responder(o->responder, o->group != NULL, error);
     return status;
 }
 

@@ -70,6 +70,7 @@ msgsrv_status msi_check_pattern(msi_view pattern, msgsrv_error *error);
 msgsrv_status msi_check_type_name(msi_view type, msgsrv_error *error); /* dotted identifiers, 255 bytes */
 msgsrv_status msi_check_queue_name(msi_view queue, bool dead_letters_too, msgsrv_error *error);
 msgsrv_status msi_check_group(msi_view group, msgsrv_error *error);
+msgsrv_status msi_check_responder(bool responder, bool in_group, msgsrv_error *error);
 msgsrv_status msi_check_client_name(msi_view name, msgsrv_error *error);
 /* The size of each is exact here: 0 is 0. */
 msgsrv_status msi_check_headers(const msgsrv_metadata *headers, size_t count, msgsrv_error *error);

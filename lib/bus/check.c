@@ -100,12 +100,23 @@ msgsrv_status msi_check_queue_name(msi_view queue, bool dead_letters_too, msgsrv
         queue.data += sizeof dead - 1;
         queue.size -= sizeof dead - 1;
     }
+    if (queue.size >= sizeof dead - 1 && memcmp(queue.data, dead, sizeof dead - 1) == 0)
+        return msi_error(error, MSGSRV_INVALID_ARGUMENT, "the queue \"%.*s\": the queue itself is meant, without %s",
+                         shown(queue), (const char *)queue.data, dead);
     return check_name("queue", queue, QUEUE_MAX, error);
 }
 
 msgsrv_status msi_check_group(msi_view group, msgsrv_error *error)
 {
     return check_name("group", group, GROUP_MAX, error);
+}
+
+msgsrv_status msi_check_responder(bool responder, bool in_group, msgsrv_error *error)
+{
+    if (!responder || !in_group)
+        return MSGSRV_OK;
+    return msi_error(error, MSGSRV_INVALID_ARGUMENT,
+                     "a responder is in no group: each request goes to one responder anyway");
 }
 
 msgsrv_status msi_check_client_name(msi_view name, msgsrv_error *error)

@@ -32,7 +32,7 @@ void msi_core_lock(msi_core *core)
 
 void msi_core_log(msi_core *core, const char *format, ...)
 {
-    if (!core->log.fn || core->log_count == LOG_LINES)
+    if (TAILQ_EMPTY(&core->sinks) || core->log_count == LOG_LINES)
         return;
     va_list arguments;
     va_start(arguments, format);
@@ -42,12 +42,41 @@ void msi_core_log(msi_core *core, const char *format, ...)
     va_end(arguments);
 }
 
-static void write_log(const msi_log *log, char **lines, unsigned count)
+/* Without the lock, but whoever closes the log waits. */
+static void write_log(msi_core *core, const msi_log *log, char **lines, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
-        msi_log_line(log, MSGSRV_LOG_WARNING, "%s", lines[i]);
+        if (log->fn)
+            msi_log_line(log, MSGSRV_LOG_WARNING, "%s", lines[i]);
         free(lines[i]);
     }
+    pthread_mutex_lock(&core->lock);
+    if (--core->writing == 0)
+        pthread_cond_broadcast(&core->written);
+    pthread_mutex_unlock(&core->lock);
+}
+
+void msi_core_open_log(msi_core *core, msi_core_sink *sink, msi_log log)
+{
+    if (!log.fn)
+        return;
+    sink->log = log;
+    sink->open = true;
+    msi_core_lock(core);
+    TAILQ_INSERT_TAIL(&core->sinks, sink, all);
+    msi_core_unlock(core);
+}
+
+void msi_core_close_log(msi_core *core, msi_core_sink *sink)
+{
+    if (!sink->open)
+        return;
+    sink->open = false;
+    msi_core_lock(core);
+    TAILQ_REMOVE(&core->sinks, sink, all);
+    while (core->writing)
+        pthread_cond_wait(&core->written, &core->lock);
+    msi_core_unlock(core);
 }
 
 void msi_core_unlock(msi_core *core)
@@ -58,6 +87,9 @@ void msi_core_unlock(msi_core *core)
     }
     char *lines[LOG_LINES];
     unsigned count = core->log_count;
+    const msi_core_sink *sink = TAILQ_FIRST(&core->sinks);
+    const msi_log log = sink ? sink->log : (msi_log){0};
+    core->writing += count != 0;
     memcpy(lines, core->log_lines, count * sizeof *lines);
     core->log_count = 0;
     STAILQ_HEAD(core_failed_copy, core_request) failed = STAILQ_HEAD_INITIALIZER(failed);
@@ -67,7 +99,8 @@ void msi_core_unlock(msi_core *core)
         STAILQ_INSERT_TAIL(&failed, first, failed);
     }
     pthread_mutex_unlock(&core->lock);
-    write_log(&core->log, lines, count);
+    if (count)
+        write_log(core, &log, lines, count);
     while ((first = STAILQ_FIRST(&failed)) != NULL) {
         STAILQ_REMOVE_HEAD(&failed, failed);
         first->answer(first->ctx, first->status, first->text, (msi_view){0}, (msi_view){0});
@@ -95,6 +128,7 @@ static bool set_up(msi_core *core, const msi_core_limits *limits)
 {
     TAILQ_INIT(&core->all_topics);
     TAILQ_INIT(&core->retainers);
+    TAILQ_INIT(&core->sinks);
     TAILQ_INIT(&core->all_queues);
     STAILQ_INIT(&core->failed);
     core->epoch = msi_core_random();
@@ -107,17 +141,18 @@ static bool set_up(msi_core *core, const msi_core_limits *limits)
     return core->types && core->matcher;
 }
 
-msgsrv_status msi_core_new(const msi_engine_ops *ops, const char *where, const msi_core_limits *limits, msi_log log,
-                           msi_core **out, msgsrv_error *error)
+msgsrv_status msi_core_new(const msi_engine_ops *ops, const char *where, const msi_core_limits *limits, msi_core **out,
+                           msgsrv_error *error)
 {
     msi_core *core = calloc(1, sizeof *core);
     if (!core)
         return msi_error_memory(error);
     core->limits = *limits;
-    core->log = log;
     core->ops = ops;
     atomic_init(&core->refs, 1);
     pthread_mutex_init(&core->lock, NULL);
+    pthread_mutex_init(&core->types_lock, NULL);
+    pthread_cond_init(&core->written, NULL);
     msi_engine_host host = {.ctx = core,
                             .max_retained_bytes = limits->max_retained_bytes,
                             .queue_ready = msi_queue_on_ready,
@@ -161,6 +196,8 @@ void msi_core_unref(msi_core *core)
     msi_event_pool_release(&core->pool);
     for (unsigned i = 0; i < core->log_count; i++)
         free(core->log_lines[i]);
+    pthread_cond_destroy(&core->written);
+    pthread_mutex_destroy(&core->types_lock);
     pthread_mutex_destroy(&core->lock);
     free(core);
 }

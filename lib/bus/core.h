@@ -12,6 +12,8 @@
 #ifndef MSI_BUS_CORE_H
 #define MSI_BUS_CORE_H
 
+#include <sys/queue.h>
+
 #include "base/log.h"
 #include "bus/engine.h"
 #include "bus/gap.h"
@@ -32,8 +34,18 @@ typedef struct msi_core_limits {
     uint32_t max_event;
 } msi_core_limits;
 
-msgsrv_status msi_core_new(const msi_engine_ops *ops, const char *where, const msi_core_limits *limits, msi_log log,
-                           msi_core **core, msgsrv_error *error);
+/* Where lines go: a handle's log. */
+typedef struct msi_core_sink {
+    msi_log log;
+    bool open;
+    TAILQ_ENTRY(msi_core_sink) all;
+} msi_core_sink;
+
+msgsrv_status msi_core_new(const msi_engine_ops *ops, const char *where, const msi_core_limits *limits, msi_core **core,
+                           msgsrv_error *error);
+/* Lines go to the oldest log that is open. When it is closed, no line is being written and none follows. */
+void msi_core_open_log(msi_core *core, msi_core_sink *sink, msi_log log);
+void msi_core_close_log(msi_core *core, msi_core_sink *sink);
 msi_core *msi_core_ref(msi_core *core); /* references: any thread */
 void msi_core_unref(msi_core *core);
 void msi_core_lock(msi_core *core);
@@ -58,6 +70,7 @@ typedef struct msi_publication {
     msi_view payload;                       /* data NULL: `message` is to be encoded when somebody needs bytes */
     const msgsrv_message_type *struct_type; /* NULL: there are only bytes */
     const void *message;
+    const msgsrv_message_type *described; /* whose descriptors are to be known; NULL: none are told */
     const msgsrv_metadata *headers;
     uint32_t header_count;
     msi_view id;
@@ -138,6 +151,12 @@ msgsrv_status msi_core_subscribe(msi_core *core, const msi_sub_spec *spec, msi_s
  */
 size_t msi_sub_take(msi_sub *sub, msi_taken *items, size_t max, size_t max_bytes, uint64_t *position);
 
+/* Where the bus is, for a subscription for which nothing waits: what came before does not concern it. 0: something waits. */
+uint64_t msi_sub_position(msi_sub *sub);
+
+/* An event that was taken could not be told: counts it. */
+void msi_sub_lost(msi_sub *sub, const msi_event *event);
+
 /* Gives the last take's items back, early. */
 void msi_sub_release(msi_sub *sub);
 
@@ -146,6 +165,10 @@ void msi_sub_got(msi_sub *sub, uint64_t ticket);
 
 /* Ends it: no ready() is running or comes afterwards. What a member of a group has not got, another gets. */
 void msi_sub_close(msi_sub *sub);
+
+/* The same in two steps: between them the last take's events are still there, for a function of the program's that has one. */
+void msi_sub_leave(msi_sub *sub);
+void msi_sub_free(msi_sub *sub);
 
 /* ---- requests ---- */
 
@@ -269,11 +292,16 @@ size_t msi_take_deliveries(msi_taker *taker, msi_queue_delivery *deliveries, siz
 /* OK; NOT_FOUND. */
 msgsrv_status msi_taker_settle(msi_taker *taker, uint64_t delivery, msgsrv_settlement settlement, uint32_t delay_ms,
                                const char *reason);
+/* The same with the lock, which keeps the taker from closing meanwhile. */
+msgsrv_status msi_taker_settle_locked(msi_taker *taker, uint64_t delivery, msgsrv_settlement settlement,
+                                      uint32_t delay_ms, const char *reason);
 
 /* When to try again though nothing was told: a moment of msi_now(), 0: never. After a take that found nothing. */
 uint64_t msi_taker_due(msi_taker *taker);
 
 void msi_taker_close(msi_taker *taker);
+void msi_taker_leave(msi_taker *taker); /* in two steps, as msi_sub_leave() */
+void msi_taker_free(msi_taker *taker);
 
 msgsrv_status msi_core_peek(msi_core *core, msi_view queue, uint64_t after, uint32_t max, msgsrv_queued_fn fn,
                             void *ctx, msgsrv_error *error);
@@ -292,5 +320,8 @@ typedef struct msi_queue_entry {
 } msi_queue_entry;
 msgsrv_status msi_core_queues(msi_core *core, msi_view name, void (*visit)(const msi_queue_entry *entry, void *ctx),
                               void *ctx, msgsrv_error *error);
+
+/* The clock of the events' times: microseconds since 1970. */
+uint64_t msi_core_wall_us(void);
 
 #endif

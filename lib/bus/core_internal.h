@@ -80,6 +80,7 @@ typedef struct topic {
     uint32_t responder_room;
     uint32_t publishers;
     uint32_t retain;
+    const msgsrv_message_type *described; /* the code whose descriptors were told with a publication on it */
     bool declared;
     bool retaining; /* on the core's list of those that do */
     TAILQ_ENTRY(topic) retainers;
@@ -237,20 +238,41 @@ struct msi_taker {
 
 /* ---- the core ---- */
 
+/* A topic that was forgotten, for subscriptions that were away meanwhile. */
+typedef struct forgotten {
+    msi_topic_name *name; /* a reference; NULL: none */
+    uint64_t sequence;
+    uint64_t first_position;
+    uint64_t last_position;
+} forgotten;
+
+#define CORE_FORGOTTEN 256u
+
 #define LOG_LINES 16u
+#define CORE_KNOWN_TYPES 64u
+
+/* A type of this process's code whose descriptors the core has. */
+typedef struct known_type {
+    const msgsrv_message_type *type;
+    const msgsrv_proto_file *file;
+} known_type;
 
 struct msi_core {
     pthread_mutex_t lock;
     atomic_uint refs;
     msi_core_limits limits;
-    msi_log log;
+    TAILQ_HEAD(core_sinks, msi_core_sink) sinks;
+    unsigned writing; /* threads that are in a function of the log's */
+    pthread_cond_t written;
     const msi_engine_ops *ops;
     msi_engine *engine;
     msi_event_pool pool;
     uint64_t epoch;
     uint64_t position;
     uint64_t generation; /* changes with every subscription, group and queue */
-    msi_types *types;
+    msi_types *types;    /* with the lock that follows, so that what peers send is not parsed with the core's own */
+    pthread_mutex_t types_lock; /* with the core's it is only tried */
+    known_type known_types[CORE_KNOWN_TYPES];
     msi_matcher *matcher;
     msi_names topics;
     msi_names groups;
@@ -261,7 +283,10 @@ struct msi_core {
     TAILQ_HEAD(core_queues, core_queue) all_queues;
     LIST_HEAD(core_publishers, msi_publisher) publishers;
     msi_idmap requests;
-    uint64_t swept; /* a moment: idle topics were looked for */
+    forgotten forgotten[CORE_FORGOTTEN]; /* the last ones: a ring */
+    uint32_t forgotten_at;
+    uint64_t forgotten_before; /* the last position of those that are in it no more */
+    uint64_t swept;            /* a moment: idle topics were looked for */
     uint32_t sub_count;
     uint32_t taker_count;
     uint64_t published;
@@ -278,7 +303,6 @@ struct msi_core {
 /* A line for the log, written after unlocking; beyond LOG_LINES of one lock they are dropped. */
 void msi_core_log(msi_core *core, const char *format, ...) MSGSRV_PRINTF(2, 3);
 uint64_t msi_core_random(void); /* never 0 */
-uint64_t msi_core_wall_us(void);
 
 /* topic.c */
 topic *msi_topic_find(msi_core *core, msi_view name);
@@ -286,6 +310,9 @@ topic *msi_topic_find(msi_core *core, msi_view name);
 topic *msi_topic_get(msi_core *core, msi_view name, msgsrv_error *error);
 /* Binds it to a type; OK if it is already. FAILED_PRECONDITION names both. */
 msgsrv_status msi_topic_bind(msi_core *core, topic *on, msi_view type, msgsrv_error *error);
+/* What it was bound for was accepted: subscriptions to exactly it, with another type, end. Or was not, and it is bound no more. */
+void msi_topic_bound(msi_core *core, topic *on);
+void msi_topic_unbind(msi_core *core, topic *on);
 msgsrv_status msi_topic_open_log(msi_core *core, topic *on, msgsrv_error *error);
 void msi_topic_drop(msi_core *core, topic *on);
 bool msi_topic_route(msi_core *core, topic *on); /* makes its routes anew, if need be; false without memory */
@@ -296,12 +323,21 @@ static inline bool topic_routed(const msi_core *core, const topic *on)
     return on->generation == core->generation;
 }
 
+/* The topic of a publication, and what was done to it for that. */
+typedef struct found_topic {
+    topic *on;
+    bool made;
+    bool bound;
+} found_topic;
+
 /* publish.c */
+/* The publication was accepted, which is final for its topic; or it was not, and the topic is as it was. */
+void msi_topic_settle(msi_core *core, const found_topic *found, bool accepted);
 use *msi_publisher_use(msi_publisher *publisher, topic *on);
 void msi_use_free(use *u);
-/* The event of a request, which has no sequence; and its topic, bound and routed. */
+/* The event of a request, which has no sequence; and its topic, to be settled also on failure. */
 msgsrv_status msi_core_make_request(msi_publisher *publisher, const msi_publication *publication, uint64_t request,
-                                    topic **on, msi_event **event, msgsrv_error *error);
+                                    found_topic *found, msi_event **event, msgsrv_error *error);
 
 /* sub.c */
 void msi_sub_wake(msi_sub *sub);

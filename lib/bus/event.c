@@ -271,6 +271,7 @@ static void put_sequence(msi_event *event)
     uint8_t *end = begin + event->wire.size;
     event->wire.size += (size_t)(put_varint(end, EVENT_SEQUENCE, event->sequence) - end);
     event->head_size = (uint8_t)(1 + msi_varint_size(event->wire.size));
+    *(begin - event->head_size) = TAG(1, MSI_WIRE_BYTES);
     (void)msi_varint_put(begin - event->head_size + 1, event->wire.size);
 }
 
@@ -366,25 +367,20 @@ static size_t extra_size(const msi_event_extra *extra)
            (extra->redelivered ? 2 : 0);
 }
 
-static bool is_plain(const msi_event_extra *extra)
-{
-    return !extra->replaced && !extra->retained && !extra->redelivered;
-}
-
 size_t msi_event_field_size(const msi_event *event, const msi_event_extra *extra)
 {
-    if (is_plain(extra))
+    if (msi_event_is_plain(extra))
         return event->head_size + event->wire.size;
     return bytes_size(event->wire.size + extra_size(extra));
 }
 
 uint8_t *msi_event_put_field(uint8_t *at, uint32_t number, const msi_event *event, const msi_event_extra *extra)
 {
-    if (is_plain(extra)) {
-        size_t size = event->head_size + event->wire.size;
-        memcpy(at, event->wire.data - event->head_size, size);
+    if (msi_event_is_plain(extra)) {
+        msi_view field = msi_event_field(event);
+        memcpy(at, field.data, field.size);
         *at = TAG(number, MSI_WIRE_BYTES);
-        return at + size;
+        return at + field.size;
     }
     *at++ = TAG(number, MSI_WIRE_BYTES);
     at = msi_varint_put(at, event->wire.size + extra_size(extra));

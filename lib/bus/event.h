@@ -116,6 +116,16 @@ typedef struct msi_event_extra {
     bool retained;
     bool redelivered;
 } msi_event_extra;
+static inline bool msi_event_is_plain(const msi_event_extra *extra)
+{
+    return !extra->replaced && !extra->retained && !extra->redelivered;
+}
+
+/* The field number 1 that holds a plain `wire`, ready-made. */
+static inline msi_view msi_event_field(const msi_event *event)
+{
+    return (msi_view){event->wire.data - event->head_size, event->head_size + event->wire.size};
+}
 size_t msi_event_field_size(const msi_event *event, const msi_event_extra *extra);
 uint8_t *msi_event_put_field(uint8_t *at, uint32_t number, const msi_event *event, const msi_event_extra *extra);
 

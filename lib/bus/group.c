@@ -68,10 +68,14 @@ static void end_members(group *of)
     msi_sub *member;
     TAILQ_FOREACH(member, &of->members, of_group)
     {
+        if (member->ended)
+            continue;
         msi_sub_end(member, MSGSRV_RESOURCE_EXHAUSTED, gap, "the group %s was too slow: %u events wait",
                     (const char *)of->node.name.data, of->waiting.events);
         gap = NULL; /* one of them is told */
     }
+    if (gap)
+        of->waiting.untold += gap->total; /* all have ended before: whoever joins is told */
     msi_gap_free(gap);
 }
 
@@ -197,6 +201,7 @@ static void take_back(group *of, msi_sub *member)
             msi_waiting_lose(&of->waiting, MSGSRV_GAP_ENGINE, item->what);
             drop(item);
         } else if (item->is_gap && !msi_waiting_prepend(&of->waiting, item)) {
+            of->waiting.untold += item->what ? ((const msi_gap *)item->what)->total : 0;
             drop(item);
         }
     }

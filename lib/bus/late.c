@@ -40,9 +40,9 @@ static void miss(lateness *of, msi_topic_name *name, uint64_t first, uint64_t la
         of->failed = true;
 }
 
-static const msi_seen *seen_of(const lateness *of, const topic *on)
+static const msi_seen *seen_of(const lateness *of, msi_view name)
 {
-    msi_name_node *node = msi_names_find(&of->seen, on->node.name);
+    msi_name_node *node = msi_names_find(&of->seen, name);
     return node ? MSI_CONTAINER(node, seen_node, node)->seen : NULL;
 }
 
@@ -63,6 +63,37 @@ static bool index_seen(lateness *of)
             return false;
     }
     return true;
+}
+
+/* Topics that were forgotten while it was away, with events that it missed: they go when nobody publishes on them any more. */
+static void miss_forgotten(lateness *of)
+{
+    const msi_sub *sub = of->sub;
+    const msi_core *core = sub->core;
+    uint64_t position = of->spec->resume_position;
+    for (size_t i = 0; i < CORE_FORGOTTEN; i++) {
+        const forgotten *gone = &core->forgotten[i];
+        msi_view name =
+            gone->name ? (msi_view){(const uint8_t *)gone->name->topic, gone->name->topic_size} : (msi_view){0};
+        if (gone->last_position <= position || !name.size || !msi_pattern_matches(sub->bound.pattern, name) ||
+            (sub->type.size && !msi_view_equal(sub->type, msi_view_of(gone->name->type))))
+            continue;
+        const msi_seen *seen = seen_of(of, name);
+        if (seen && seen->epoch == gone->name->epoch && seen->sequence < gone->sequence)
+            miss(of, gone->name, seen->sequence + 1, gone->sequence, gone->sequence - seen->sequence);
+        else if (gone->first_position > position)
+            miss(of, gone->name, 1, gone->sequence, gone->sequence);
+        else
+            miss(of, gone->name, 0, gone->sequence, 0);
+    }
+    if (core->forgotten_before <= position)
+        return;
+    if (!of->missed)
+        of->missed = msi_gap_new(MSGSRV_GAP_DISCONNECTED);
+    if (of->missed)
+        of->missed->unknown = true; /* of others nothing is known any more */
+    else
+        of->failed = true;
 }
 
 /* What it had when the bus was another one cannot be told: of each of its topics there may be more. */
@@ -133,7 +164,7 @@ static void resume_topic(lateness *of, topic *on, uint64_t oldest, uint32_t reta
     uint64_t position = of->spec->resume_position;
     if (on->last_position <= position)
         return; /* nothing has come since */
-    const msi_seen *seen = seen_of(of, on);
+    const msi_seen *seen = seen_of(of, on->node.name);
     if ((seen && seen->epoch == on->name->epoch) || on->first_position > position) {
         uint64_t next = seen && seen->epoch == on->name->epoch ? seen->sequence + 1 : 1;
         uint64_t from = retained && oldest > next ? oldest : next;
@@ -203,18 +234,16 @@ static topic *topic_of(msi_core *core, const msi_topic_name *name)
     return on && on->log && on->name->epoch == name->epoch ? on : NULL;
 }
 
+/* Of neighbouring topics it is one gap, however many they are. */
 static bool pin_gap(msi_waiting *pinned, msi_topic_name *name, uint64_t first, uint64_t last)
 {
-    msi_gap *gap = msi_gap_new(MSGSRV_GAP_SLOW);
+    msi_gap *gap = msi_waiting_tail_gap(pinned, MSGSRV_GAP_SLOW);
     if (!gap)
         return false;
     msi_gap_add_range(gap, name, first, last, last - first + 1);
     name->lost += last - first + 1;
     pinned->lost += last - first + 1;
-    if (msi_waiting_append(pinned, &(msi_waiting_item){.what = gap, .is_gap = true}))
-        return true;
-    msi_gap_free(gap);
-    return false;
+    return true;
 }
 
 static bool has_room(const msi_waiting *pinned)
@@ -302,6 +331,8 @@ msgsrv_status msi_late_begin(msi_sub *sub, const msi_sub_spec *spec, msgsrv_erro
     of.failed = !index_seen(&of);
     if (spec->resumes && !same_bus(&of))
         miss_restart(&of);
+    if (!of.failed && same_bus(&of))
+        miss_forgotten(&of);
     if (!of.failed)
         look_at_all(&of);
     msi_names_release(&of.seen);

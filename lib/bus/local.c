@@ -34,8 +34,7 @@ static msgsrv_status make_core(const msgsrv_bus_options *options, msi_core **cor
                               .max_retained_bytes = options->max_retained_bytes,
                               .topic_idle_ns = options->topic_idle_ms * MSI_MS,
                               .max_event = options->max_event};
-    return msi_core_new(&msi_engine_mem, "", &limits, msi_log_make(options->log, options->log_ctx, options->log_level),
-                        core, error);
+    return msi_core_new(&msi_engine_mem, "", &limits, core, error);
 }
 
 /* The bus of a name, made by the first handle; with the lock of names. */
@@ -110,6 +109,16 @@ void msi_local_schedule(local_bus *local)
         (void)msi_mailbox_post(local->loop.mailbox, &local->post);
 }
 
+/* The rest of a turn: behind what else the loop has to do, and so not at the end of this bracket. */
+static void put_off(local_bus *local)
+{
+    if (local->scheduled)
+        return;
+    local->scheduled = true;
+    if (local->kind != LOCAL_PRIVATE || local->blocking)
+        (void)msi_mailbox_post(local->loop.mailbox, &local->post);
+}
+
 /* One thing from the lists. false: there is none. */
 static bool tell_next(local_bus *local)
 {
@@ -158,7 +167,7 @@ static void turn(local_bus *local)
     pthread_mutex_lock(&local->lock);
     local->turning = false;
     if (!local->freed && (!STAILQ_EMPTY(&local->dones) || !TAILQ_EMPTY(&local->ready)))
-        msi_local_schedule(local);
+        put_off(local);
     pthread_mutex_unlock(&local->lock);
 }
 
@@ -285,8 +294,7 @@ msgsrv_status msi_local_poll(msgsrv_bus *bus, uint32_t timeout_ms, msgsrv_error 
 
 /* ---- life ---- */
 
-/* Everything ends, and is told. */
-static void end_all(local_bus *local)
+static void end_what_there_is(local_bus *local)
 {
     msi_local_requests_end(local);
     local_entry *entry;
@@ -304,6 +312,14 @@ static void end_all(local_bus *local)
     }
 }
 
+/* Everything ends, and is told; behind it nothing is logged. */
+static void end_all(local_bus *local)
+{
+    end_what_there_is(local);
+    msi_core_close_log(local->core, &local->sink);
+    local->loop.log = (msi_log){0};
+}
+
 static void destroy(local_bus *local)
 {
     local->destroying = true;
@@ -318,6 +334,8 @@ static void destroy(local_bus *local)
             event_free(local->timer);
         msi_loop_release(&local->loop);
     }
+    if (local->core)
+        msi_core_close_log(local->core, &local->sink);
     msi_publisher_free(local->publisher);
     msi_idmap_release(&local->entries);
     msi_idmap_release(&local->deliveries);
@@ -359,6 +377,7 @@ static msgsrv_status set_up(local_bus *local, const char *where, const msgsrv_bu
     msgsrv_status status = find_core(where, options, local, error);
     if (status != MSGSRV_OK)
         return status;
+    msi_core_open_log(local->core, &local->sink, msi_log_make(options->log, options->log_ctx, options->log_level));
     local->publisher = msi_publisher_new(local->core, options->name, "");
     if (!local->publisher)
         return msi_error_memory(error);

@@ -79,6 +79,7 @@ typedef struct local_done {
 typedef struct local_bus {
     msgsrv_bus bus;
     msi_core *core;
+    msi_core_sink sink;
     struct local_name *name;  /* of "mem:NAME"; NULL */
     msi_publisher *publisher; /* used with the core's lock */
     msi_loop loop;
@@ -113,6 +114,12 @@ static inline local_bus *local_of(msgsrv_bus *bus)
 
 /* local.c. With the handle's lock: something is to be told, or to be looked at. */
 void msi_local_schedule(local_bus *local);
+
+/* What would be told later is not begun any more once the handle is being freed: it would never end. */
+static inline msgsrv_status msi_local_refuse_freed(const local_bus *local, msgsrv_error *error)
+{
+    return local->freed ? msi_error(error, MSGSRV_FAILED_PRECONDITION, "the handle is being freed") : MSGSRV_OK;
+}
 
 /* local_entry.c */
 extern void msi_local_dispatch(local_entry *entry);

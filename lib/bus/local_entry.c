@@ -61,11 +61,14 @@ static bool is_cancelled(local_entry *entry)
 
 static void drop(local_entry *entry)
 {
-    if (entry->ended && entry->holds == 0)
-        free(entry);
+    if (!entry->ended || entry->holds)
+        return;
+    msi_sub_free(entry->sub);
+    msi_taker_free(entry->taker);
+    free(entry);
 }
 
-/* Out of all lists; then the program is told. The memory stays while the entry is on the stack. */
+/* Out of all lists; then the program is told. The memory, with the events that were taken, stays while the entry is on the stack. */
 void msi_local_end(local_entry *entry, msgsrv_status status, const char *text, const msi_gap *gap)
 {
     local_bus *local = entry->bus;
@@ -95,10 +98,8 @@ void msi_local_end(local_entry *entry, msgsrv_status status, const char *text, c
     else if (entry->taker && entry->consumer.end)
         entry->consumer.end(&local->bus, &why, entry->ctx);
     entry->holds--;
-    msi_sub_close(entry->sub);
-    msi_taker_close(entry->taker);
-    entry->sub = NULL;
-    entry->taker = NULL;
+    msi_sub_leave(entry->sub);
+    msi_taker_leave(entry->taker);
     drop(entry);
 }
 
@@ -115,14 +116,27 @@ static void tell_gap(local_entry *entry, const msi_gap *gap)
     entry->subscriber.gap(&entry->bus->bus, &view, entry->ctx);
 }
 
+static void tell_undecodable(local_entry *entry, const msi_event *event, msgsrv_gap_reason reason)
+{
+    msi_log_line(&entry->bus->loop.log, MSGSRV_LOG_ERROR, "an event of the topic %s could not be decoded again",
+                 event->name->topic);
+    msi_sub_lost(entry->sub, event);
+    const msgsrv_gap_topic topic = {event->name->topic, event->sequence, event->sequence, 1};
+    const msgsrv_gap gap = {.total = 1, .reason = reason, .topics = &topic, .topic_count = 1};
+    if (entry->subscriber.gap)
+        entry->subscriber.gap(&entry->bus->bus, &gap, entry->ctx);
+}
+
 /* Another part of this process has made a struct of the same type, with other code: decoded once more, for this subscription. */
 static void tell_decoded(local_entry *entry, const msi_event *event, msgsrv_event *view)
 {
     void *message = calloc(1, entry->type->struct_size ? entry->type->struct_size : 1);
-    if (!message || msgsrv_message_decode(entry->type, event->payload.data, event->payload.size, message, NULL)) {
+    msgsrv_status status = MSGSRV_RESOURCE_EXHAUSTED;
+    if (message)
+        status = msgsrv_message_decode(entry->type, event->payload.data, event->payload.size, message, NULL);
+    if (status != MSGSRV_OK) {
         free(message);
-        msi_log_line(&entry->bus->loop.log, MSGSRV_LOG_ERROR, "an event of the topic %s could not be decoded again",
-                     view->topic);
+        tell_undecodable(entry, event, status == MSGSRV_RESOURCE_EXHAUSTED ? MSGSRV_GAP_ENGINE : MSGSRV_GAP_UNDECODABLE);
         return;
     }
     view->message = message;
@@ -161,7 +175,7 @@ static void dispatch_sub(local_entry *entry)
             tell_gap(entry, taken->gap);
         else
             tell_event(entry, taken);
-        if (taken->ticket && entry->sub)
+        if (taken->ticket && !entry->ended)
             msi_sub_got(entry->sub, taken->ticket);
     }
     if (entry->ended)
@@ -228,7 +242,7 @@ static void settle_by(local_entry *entry, uint64_t id, msgsrv_status status)
     pthread_mutex_lock(&entry->bus->lock);
     bool open = recall(entry->bus, id, false) != NULL;
     pthread_mutex_unlock(&entry->bus->lock);
-    if (!open || !entry->taker)
+    if (!open)
         return;
     if (status == MSGSRV_OK)
         (void)msi_taker_settle(entry->taker, id, MSGSRV_ACK, 0, NULL);
@@ -327,8 +341,7 @@ void msi_local_dispatch(local_entry *entry)
 {
     entry->holds++;
     if (is_cancelled(entry)) {
-        msi_local_end(entry, MSGSRV_CANCELLED, entry->sub ? "the subscription was ended" : "the consumer was ended",
-                      NULL);
+        msi_local_end(entry, MSGSRV_CANCELLED, "unsubscribed", NULL);
     } else if (entry->ready_due) {
         entry->ready_due = false;
         entry->bus->told++;
@@ -398,17 +411,12 @@ static void abandon(local_entry *entry)
     free(entry);
 }
 
-static msgsrv_status refuse_freed(const local_bus *local, msgsrv_error *error)
-{
-    return local->freed ? msi_error(error, MSGSRV_FAILED_PRECONDITION, "the handle is being freed") : MSGSRV_OK;
-}
-
 msgsrv_status msi_local_subscribe(msgsrv_bus *bus, const msgsrv_message_type *type,
                                   const msgsrv_subscribe_options *options, const msgsrv_subscriber *subscriber,
                                   void *ctx, msgsrv_handle *handle, msgsrv_error *error)
 {
     local_bus *local = local_of(bus);
-    msgsrv_status status = refuse_freed(local, error);
+    msgsrv_status status = msi_local_refuse_freed(local, error);
     if (status != MSGSRV_OK)
         return status;
     local_entry *entry = entry_new(local, type, ctx, "");
@@ -444,7 +452,7 @@ msgsrv_status msi_local_consume(msgsrv_bus *bus, const char *queue, const msgsrv
                                 msgsrv_handle *handle, msgsrv_error *error)
 {
     local_bus *local = local_of(bus);
-    msgsrv_status status = refuse_freed(local, error);
+    msgsrv_status status = msi_local_refuse_freed(local, error);
     if (status != MSGSRV_OK)
         return status;
     local_entry *entry = entry_new(local, type, ctx, queue);
@@ -491,15 +499,20 @@ msgsrv_status msi_local_settle(msgsrv_bus *bus, uint64_t delivery, msgsrv_settle
                                const char *reason, msgsrv_bus_done_fn done, void *ctx, msgsrv_error *error)
 {
     local_bus *local = local_of(bus);
+    if (done && local->freed)
+        return msi_local_refuse_freed(local, error);
     msgsrv_status status = MSGSRV_NOT_FOUND;
     msgsrv_error why = {.code = MSGSRV_OK};
+    /* With the core's lock, so that the consumer does not go when it has been found. */
+    msi_core_lock(local->core);
     pthread_mutex_lock(&local->lock);
     local_entry *entry = recall(local, delivery, settlement == MSGSRV_EXTEND);
     msi_taker *taker = entry ? entry->taker : NULL;
     pthread_mutex_unlock(&local->lock);
     if (taker)
-        status = msi_taker_settle(taker, delivery, settlement, delay_ms, reason);
+        status = msi_taker_settle_locked(taker, delivery, settlement, delay_ms, reason);
+    msi_core_unlock(local->core);
     if (status == MSGSRV_NOT_FOUND)
-        (void)msi_error(&why, status, "the delivery has gone to another, or was settled before");
+        (void)msi_error(&why, status, "there is no such delivery: it was settled, or has gone back to its queue");
     return msi_local_outcome(local, status, &why, done, ctx, error);
 }

@@ -64,12 +64,15 @@ static msgsrv_status publish(msgsrv_bus *bus, const msi_publication *publication
     local_bus *local = local_of(bus);
     if (!done)
         return msi_core_publish(local->publisher, publication, receipt, error);
+    msgsrv_status status = msi_local_refuse_freed(local, error);
+    if (status != MSGSRV_OK)
+        return status;
     local_done *told = calloc(1, sizeof *told);
     if (!told)
         return msi_error_memory(error);
     told->published = done;
     told->ctx = ctx;
-    msgsrv_status status = msi_core_publish(local->publisher, publication, &told->receipt, error);
+    status = msi_core_publish(local->publisher, publication, &told->receipt, error);
     if (status == MSGSRV_OK)
         queue_done(local, told);
     else
@@ -129,6 +132,9 @@ static msgsrv_status request(msgsrv_bus *bus, const msi_publication *publication
                              msgsrv_replied_fn done, void *ctx, msgsrv_error *error)
 {
     local_bus *local = local_of(bus);
+    msgsrv_status status = msi_local_refuse_freed(local, error);
+    if (status != MSGSRV_OK)
+        return status;
     local_done *asked = calloc(1, sizeof *asked);
     if (!asked)
         return msi_error_memory(error);
@@ -140,7 +146,7 @@ static msgsrv_status request(msgsrv_bus *bus, const msi_publication *publication
     /* With the core's lock, so that no answer comes before it is on the list. */
     msi_core_lock(local->core);
     uint64_t id;
-    msgsrv_status status = msi_core_request_locked(local->publisher, publication, on_answer, asked, &id, &why);
+    status = msi_core_request_locked(local->publisher, publication, on_answer, asked, &id, &why);
     if (status == MSGSRV_OK) {
         pthread_mutex_lock(&local->lock);
         asked->request = id;
@@ -202,6 +208,8 @@ static msgsrv_status reply(msgsrv_bus *bus, uint64_t id, msi_view type, msi_view
                            void *ctx, msgsrv_error *error)
 {
     local_bus *local = local_of(bus);
+    if (done && local->freed)
+        return msi_local_refuse_freed(local, error);
     msgsrv_error why = {.code = MSGSRV_OK};
     msgsrv_status status = msi_core_reply(local->core, id, type, payload, &why);
     return msi_local_outcome(local, status, &why, done, ctx, error);
@@ -213,6 +221,8 @@ static msgsrv_status declare_topic(msgsrv_bus *bus, const char *topic, const cha
                                    uint32_t retain, msgsrv_bus_done_fn done, void *ctx, msgsrv_error *error)
 {
     local_bus *local = local_of(bus);
+    if (done && local->freed)
+        return msi_local_refuse_freed(local, error);
     msgsrv_error why = {.code = MSGSRV_OK};
     msi_buf set = {0};
     msgsrv_status status;
@@ -229,6 +239,8 @@ static msgsrv_status declare_queue(msgsrv_bus *bus, const char *queue, const msg
                                    msgsrv_bus_done_fn done, void *ctx, msgsrv_error *error)
 {
     local_bus *local = local_of(bus);
+    if (done && local->freed)
+        return msi_local_refuse_freed(local, error);
     msgsrv_error why = {.code = MSGSRV_OK};
     msgsrv_status status = msi_core_declare_queue(local->core, msi_view_of(queue), options, NULL, &why);
     return msi_local_outcome(local, status, &why, done, ctx, error);
@@ -238,6 +250,8 @@ static msgsrv_status delete_queue(msgsrv_bus *bus, const char *queue, msgsrv_bus
                                   msgsrv_error *error)
 {
     local_bus *local = local_of(bus);
+    if (done && local->freed)
+        return msi_local_refuse_freed(local, error);
     msgsrv_error why = {.code = MSGSRV_OK};
     msgsrv_status status = msi_core_delete_queue(local->core, msi_view_of(queue), &why);
     return msi_local_outcome(local, status, &why, done, ctx, error);

@@ -6,6 +6,16 @@
 
 /* ---- topics ---- */
 
+/* Without waiting for descriptors that are being looked at: then it is not known yet. */
+static bool is_described(msi_core *core, msi_view type)
+{
+    if (!type.size || pthread_mutex_trylock(&core->types_lock) != 0)
+        return false;
+    bool known = msi_types_known(core->types, type);
+    pthread_mutex_unlock(&core->types_lock);
+    return known;
+}
+
 static void fill_topic(msi_core *core, topic *on, msi_topic_info *info)
 {
     msi_view type = {(const uint8_t *)on->name->type, on->name->type_size};
@@ -24,7 +34,7 @@ static void fill_topic(msi_core *core, topic *on, msi_topic_info *info)
                              .retain = on->retain,
                              .lost = on->name->lost,
                              .last_time_us = on->last_time_us,
-                             .described = type.size && msi_types_known(core->types, type),
+                             .described = is_described(core, type),
                              .exists = true};
     for (uint32_t i = 0; i < on->route_count; i++)
         info->subscribers += on->routes[i].is_group ? ((const group *)on->routes[i].to)->member_count : 1;
@@ -79,20 +89,28 @@ msgsrv_status msi_core_declare_topic(msi_core *core, msi_view name, msi_view typ
                            msi_capability_name(MSI_CAN_RETAINED));
     if (status != MSGSRV_OK)
         return status;
+    if (set.size) {
+        pthread_mutex_lock(&core->types_lock);
+        status = msi_types_learn(core->types, type, set, error);
+        pthread_mutex_unlock(&core->types_lock);
+        if (status != MSGSRV_OK)
+            return status;
+    }
     msi_core_lock(core);
     msi_topics_sweep(core, msi_now());
     bool fresh = !msi_topic_find(core, name);
     topic *on = msi_topic_get(core, name, error);
     status = on ? msi_topic_open_log(core, on, error) : MSGSRV_RESOURCE_EXHAUSTED;
     msi_view bound = on ? msi_view_of(on->name->type) : (msi_view){0};
-    if (status == MSGSRV_OK && set.size && (!bound.size || msi_view_equal(bound, type)))
-        status = msi_types_learn(core->types, type, set, error);
     if (status == MSGSRV_OK && type.size)
         status = msi_topic_bind(core, on, type, error);
+    bool binds = status == MSGSRV_OK && type.size && !bound.size;
     if (status == MSGSRV_OK && retain >= 0)
         status = core->ops->retain(core->engine, on->log, (uint32_t)retain, error);
     if (status == MSGSRV_OK) {
-        on->declared = true;
+        if (binds)
+            msi_topic_bound(core, on);
+        on->declared |= retain >= 0; /* a publisher that tells its type does not keep the topic */
         on->touched = true;
         if (retain >= 0)
             on->retain = (uint32_t)retain;
@@ -104,6 +122,8 @@ msgsrv_status msi_core_declare_topic(msi_core *core, msi_view name, msi_view typ
             *receipt = (msgsrv_receipt){.sequence = on->sequence, .epoch = on->name->epoch};
     } else if (on && fresh) {
         msi_topic_drop(core, on);
+    } else if (binds) {
+        msi_topic_unbind(core, on);
     }
     msi_core_unlock(core);
     return status;
@@ -111,10 +131,10 @@ msgsrv_status msi_core_declare_topic(msi_core *core, msi_view name, msi_view typ
 
 bool msi_core_describe_type(msi_core *core, msi_view type, msi_buf *set)
 {
-    msi_core_lock(core);
+    pthread_mutex_lock(&core->types_lock);
     msi_view known = msi_types_describe(core->types, type);
     bool done = known.size && msi_buf_append(set, known.data, known.size);
-    msi_core_unlock(core);
+    pthread_mutex_unlock(&core->types_lock);
     return done;
 }
 

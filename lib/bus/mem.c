@@ -161,7 +161,7 @@ static msi_engine_log *new_log(msi_engine *engine, const char *topic)
     msi_engine_log *log = calloc(1, sizeof *log + size + 1);
     if (!log)
         return NULL;
-    memcpy(log->topic, topic, size);
+    memcpy(log->topic, topic, size + 1);
     log->node.name = view_of(log->topic);
     log->epoch = msi_random();
     if (!msi_names_add(&engine->logs, &log->node)) {

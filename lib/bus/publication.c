@@ -236,6 +236,8 @@ static msgsrv_status take_message(scratch *of, msi_made *made, const msgsrv_bus 
     const known_type *known = know(of, type);
     publication->type = (msi_view){(const uint8_t *)known->name, known->name_size};
     bool local = msi_bus_core(bus) != NULL;
+    if (local && type->file)
+        publication->described = type;
     if (known->copies && local) {
         publication->struct_type = type;
         publication->message = message;

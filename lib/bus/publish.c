@@ -149,8 +149,38 @@ static msgsrv_status check_publication(msi_core *core, const msi_publication *pu
     return MSGSRV_OK;
 }
 
-/* The topic of a publication, bound to its type, with its routes. */
-static msgsrv_status find_topic(msi_publisher *publisher, const msi_publication *publication, topic **out,
+/*
+ * The type's descriptors, told by the code that publishes it: once for each topic, and then its address says that they are known. What is
+ * known of other topics is asked first, as many may carry one type.
+ */
+static msgsrv_status learn(msi_core *core, topic *on, const msgsrv_message_type *type, msgsrv_error *error)
+{
+    known_type *known = &core->known_types[((uintptr_t)type / sizeof(max_align_t)) % CORE_KNOWN_TYPES];
+    msgsrv_status status = MSGSRV_OK;
+    if (known->type != type || known->file != type->file) {
+        msi_buf set = {0};
+        if (pthread_mutex_trylock(&core->types_lock) != 0)
+            return MSGSRV_OK; /* somebody's descriptors are being looked at: with another publication */
+        status = msi_types_put_file(&set, type->file)
+                     ? msi_types_learn(core->types, msi_view_of(type->name), (msi_view){set.data, set.len}, error)
+                     : MSGSRV_RESOURCE_EXHAUSTED;
+        pthread_mutex_unlock(&core->types_lock);
+        msi_buf_free(&set);
+        if (status == MSGSRV_OK)
+            *known = (known_type){type, type->file};
+    }
+    if (status == MSGSRV_OK || status == MSGSRV_RESOURCE_EXHAUSTED)
+        on->described = type; /* without room it is published all the same, and not to be decoded by those who look */
+    return status == MSGSRV_RESOURCE_EXHAUSTED ? MSGSRV_OK : status;
+}
+
+static bool is_bound_to(const topic *on, msi_view type)
+{
+    return on->name->type_size == type.size && memcmp(on->name->type, type.data, type.size) == 0;
+}
+
+/* The topic of a publication, bound to its type, with its routes; and what was done for that, to be undone if it is not accepted. */
+static msgsrv_status find_topic(msi_publisher *publisher, const msi_publication *publication, found_topic *found,
                                 msgsrv_error *error)
 {
     msi_core *core = publisher->core;
@@ -158,31 +188,40 @@ static msgsrv_status find_topic(msi_publisher *publisher, const msi_publication 
                     ? publisher->last->on
                     : msi_topic_find(core, publication->topic);
     msgsrv_status status = MSGSRV_OK;
-    if (!on) {
-        status = msi_check_topic(publication->topic, error);
-        if (status == MSGSRV_OK)
-            status = msi_check_type_name(publication->type, error);
-        if (status != MSGSRV_OK)
-            return status;
-        on = msi_topic_get(core, publication->topic, error);
-        if (!on)
-            return MSGSRV_RESOURCE_EXHAUSTED;
-    }
-    if (on->name->type_size != publication->type.size ||
-        memcmp(on->name->type, publication->type.data, publication->type.size) != 0) {
+    *found = (found_topic){.on = on};
+    if (!on || !is_bound_to(on, publication->type)) {
         status = msi_check_type_name(publication->type, error);
-        if (status != MSGSRV_OK)
-            return status;
-        msi_topics_sweep(core, msi_now()); /* nobody may miss what it is bound to */
-        on = msi_topic_get(core, publication->topic, error);
-        if (!on)
-            return MSGSRV_RESOURCE_EXHAUSTED;
+        if (status == MSGSRV_OK && !on)
+            status = msi_check_topic(publication->topic, error);
+        if (status == MSGSRV_OK && on) {
+            msi_topics_sweep(core, msi_now()); /* nobody may miss what it is bound to */
+            found->on = on = msi_topic_find(core, publication->topic);
+        }
+        if (status == MSGSRV_OK && !on) {
+            found->on = on = msi_topic_get(core, publication->topic, error);
+            found->made = on != NULL;
+        }
+        if (status != MSGSRV_OK || !on)
+            return status ? status : MSGSRV_RESOURCE_EXHAUSTED;
+        bool unbound = on->name->type_size == 0;
         status = msi_topic_bind(core, on, publication->type, error);
+        found->bound = status == MSGSRV_OK && unbound;
     }
+    if (status == MSGSRV_OK && publication->described && on->described != publication->described)
+        status = learn(core, on, publication->described, error);
     if (status == MSGSRV_OK && !msi_topic_route(core, on))
         status = msi_error_memory(error);
-    *out = on;
     return status;
+}
+
+void msi_topic_settle(msi_core *core, const found_topic *found, bool accepted)
+{
+    if (accepted && found->bound)
+        msi_topic_bound(core, found->on);
+    else if (!accepted && found->made)
+        msi_topic_drop(core, found->on);
+    else if (!accepted && found->bound)
+        msi_topic_unbind(core, found->on);
 }
 
 static msi_event *make_event(const msi_publisher *publisher, const msi_publication *publication, const topic *on,
@@ -255,34 +294,44 @@ static msgsrv_status append(msi_core *core, topic *on, msi_event *event, const m
     return status;
 }
 
-static msgsrv_status publish(msi_publisher *publisher, const msi_publication *publication, uint64_t wall_us,
-                             msgsrv_receipt *receipt, msgsrv_error *error)
+/* Gives it to the engine, and to what waits. OK; ALREADY_EXISTS for a duplicate; or why not. */
+static msgsrv_status hand_on(msi_publisher *publisher, const msi_publication *publication, topic *on, uint64_t wall_us,
+                             msi_append *appended, msgsrv_error *error)
 {
     msi_core *core = publisher->core;
-    topic *on;
-    msi_append appended;
-    msgsrv_status status = check_publication(core, publication, error);
-    if (status == MSGSRV_OK)
-        status = find_topic(publisher, publication, &on, error);
-    if (status == MSGSRV_OK && !on->log)
-        status = msi_topic_open_log(core, on, error);
+    msgsrv_status status = on->log ? MSGSRV_OK : msi_topic_open_log(core, on, error);
     if (status != MSGSRV_OK)
         return status;
     msi_event *event = make_event(publisher, publication, on, wall_us, 0);
     if (!event)
         return msi_error_memory(error);
-    status = append(core, on, event, publication, &appended, error);
+    status = append(core, on, event, publication, appended, error);
     if (status == MSGSRV_OK) {
         event->position = ++core->position;
         msi_event_seal(event);
         count_in(publisher, on, event);
         fan_out(core, on, event);
     }
+    msi_event_unref(event);
+    return status;
+}
+
+static msgsrv_status publish(msi_publisher *publisher, const msi_publication *publication, uint64_t wall_us,
+                             msgsrv_receipt *receipt, msgsrv_error *error)
+{
+    found_topic found = {.on = NULL};
+    msi_append appended = {.sequence = 0};
+    msgsrv_status status = check_publication(publisher->core, publication, error);
+    if (status == MSGSRV_OK)
+        status = find_topic(publisher, publication, &found, error);
+    if (status == MSGSRV_OK)
+        status = hand_on(publisher, publication, found.on, wall_us, &appended, error);
     bool accepted = status == MSGSRV_OK || status == MSGSRV_ALREADY_EXISTS;
     if (receipt && accepted)
         *receipt = (msgsrv_receipt){
-            .sequence = appended.sequence, .epoch = on->name->epoch, .duplicate = status == MSGSRV_ALREADY_EXISTS};
-    msi_event_unref(event);
+            .sequence = appended.sequence, .epoch = found.on->name->epoch, .duplicate = status == MSGSRV_ALREADY_EXISTS};
+    if (__builtin_expect(found.made || found.bound, 0))
+        msi_topic_settle(publisher->core, &found, accepted);
     return accepted ? MSGSRV_OK : status;
 }
 
@@ -320,20 +369,20 @@ msgsrv_status msi_core_publish(msi_publisher *publisher, const msi_publication *
 /* ---- requests ---- */
 
 msgsrv_status msi_core_make_request(msi_publisher *publisher, const msi_publication *publication, uint64_t request,
-                                    topic **on, msi_event **event, msgsrv_error *error)
+                                    found_topic *found, msi_event **event, msgsrv_error *error)
 {
     msgsrv_status status = check_publication(publisher->core, publication, error);
     if (status == MSGSRV_OK && publication->payload.data && !msi_payload_valid(publication->payload))
         status = invalid_payload(error);
     if (status == MSGSRV_OK)
-        status = find_topic(publisher, publication, on, error);
+        status = find_topic(publisher, publication, found, error);
     if (status != MSGSRV_OK)
         return status;
-    *event = make_event(publisher, publication, *on, msi_core_wall_us(), request);
+    *event = make_event(publisher, publication, found->on, msi_core_wall_us(), request);
     if (!*event)
         return msi_error_memory(error);
     (*event)->position = publisher->core->position;
     msi_event_seal(*event);
-    (*on)->touched = true;
+    found->on->touched = true;
     return MSGSRV_OK;
 }

@@ -66,7 +66,8 @@ void msi_message_die(msi_queue *queue, msi_message *message, const char *reason)
 void msi_dead_trim(msi_queue *queue)
 {
     msi_box *box = &queue->box[true];
-    while (box->count > queue->settings.max_dead_letters && box->ready > 0) {
+    const msi_queue_settings *settings = &queue->settings;
+    while ((box->count > settings->max_dead_letters || box->bytes > settings->max_bytes) && box->ready > 0) {
         msi_message *message = msi_box_first(box);
         msi_message_detach(queue, message);
         msi_message_leave(queue, message);

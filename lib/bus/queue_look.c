@@ -13,7 +13,8 @@ static msi_message *first_after(const msi_box *box, uint64_t after)
         return message;
     if (!box->newest || box->newest->letter.id <= after)
         return NULL;
-    message = box->oldest;
+    if (!message || message->letter.id > after)
+        message = box->oldest;
     while (message->letter.id <= after)
         message = message->newer;
     return message;
@@ -60,9 +61,9 @@ void msi_queue_peek(msi_queue *queue, bool dead, uint64_t now, uint64_t wall_us,
     bool more = true;
     for (uint32_t i = 0; more && message && i < max; i++) {
         more = show(queue, message, wall_us, fn, ctx);
+        queue->box[dead].shown = message; /* the last one: perhaps it was not wanted yet */
         message = message->newer;
     }
-    queue->box[dead].shown = message;
 }
 
 void msi_queue_info_get(msi_queue *queue, uint64_t now, msgsrv_queue_info *info)

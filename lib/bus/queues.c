@@ -253,7 +253,6 @@ static msgsrv_status declare_dead(msi_core *core, core_queue *queue, msi_view na
 {
     if (!queue)
         return not_found(name, error);
-    queue->settings.max_dead_letters = settings->max_messages;
     core->ops->bound_dead(queue->queue, msi_now(), settings->max_messages);
     return MSGSRV_OK;
 }
@@ -268,8 +267,10 @@ static msgsrv_status declare(msi_core *core, msi_view name, const msgsrv_queue_o
         return declare_dead(core, queue, name, settings, error);
     if (queue) {
         const char *other = difference(queue, options, settings);
-        return other ? msi_error(error, MSGSRV_ALREADY_EXISTS, "the queue %s was declared with another %s", queue->text,
-                                 other)
+        return other ? msi_error(error, MSGSRV_ALREADY_EXISTS,
+                                 "the queue %s is there with another value of %s; delete it to "
+                                 "declare it anew",
+                                 queue->text, other)
                      : MSGSRV_OK;
     }
     if (core->queues.count >= core->limits.max_queues)
@@ -471,21 +472,27 @@ size_t msi_take_deliveries(msi_taker *taker, msi_queue_delivery *deliveries, siz
     return count;
 }
 
+msgsrv_status msi_taker_settle_locked(msi_taker *taker, uint64_t delivery, msgsrv_settlement settlement,
+                                      uint32_t delay_ms, const char *reason)
+{
+    if (!taker->queue)
+        return MSGSRV_NOT_FOUND;
+    msgsrv_status status = taker->core->ops->settle(taker->queue->queue, msi_now(), delivery, &taker->consumer,
+                                                    settlement, delay_ms * MSI_MS, reason);
+    /* There is room in the prefetch again. */
+    if (taker->armed && taker->consumer.unsettled + 1 == taker->prefetch) {
+        taker->armed = false;
+        taker->ready(taker, taker->ctx);
+    }
+    return status;
+}
+
 msgsrv_status msi_taker_settle(msi_taker *taker, uint64_t delivery, msgsrv_settlement settlement, uint32_t delay_ms,
                                const char *reason)
 {
     msi_core *core = taker->core;
     msi_core_lock(core);
-    msgsrv_status status = MSGSRV_NOT_FOUND;
-    if (taker->queue) {
-        status = core->ops->settle(taker->queue->queue, msi_now(), delivery, &taker->consumer, settlement,
-                                   delay_ms * MSI_MS, reason);
-        /* There is room in the prefetch again. */
-        if (taker->armed && taker->consumer.unsettled + 1 == taker->prefetch) {
-            taker->armed = false;
-            taker->ready(taker, taker->ctx);
-        }
-    }
+    msgsrv_status status = msi_taker_settle_locked(taker, delivery, settlement, delay_ms, reason);
     msi_core_unlock(core);
     return status;
 }
@@ -498,23 +505,38 @@ uint64_t msi_taker_due(msi_taker *taker)
     return due;
 }
 
-void msi_taker_close(msi_taker *taker)
+void msi_taker_leave(msi_taker *taker)
 {
     if (!taker)
         return;
     msi_core *core = taker->core;
     msi_core_lock(core);
     taker->armed = false;
-    give_back(taker);
     core->taker_count--;
     core_queue *queue = taker->queue;
     if (queue) {
         LIST_REMOVE(taker, all);
         *(taker->dead ? &queue->dead_taker_count : &queue->taker_count) -= 1;
         core->ops->consumer_gone(queue->queue, msi_now(), &taker->consumer);
+        taker->queue = NULL;
     }
     msi_core_unlock(core);
+}
+
+void msi_taker_free(msi_taker *taker)
+{
+    if (!taker)
+        return;
+    msi_core_lock(taker->core);
+    give_back(taker);
+    msi_core_unlock(taker->core);
     taker_free(taker);
+}
+
+void msi_taker_close(msi_taker *taker)
+{
+    msi_taker_leave(taker);
+    msi_taker_free(taker);
 }
 
 /* ---- looking after ---- */

@@ -4,13 +4,19 @@
 
 #include "bus/core_internal.h"
 
-static msi_sub *choose(const topic *on, bool *all_full)
+static bool is_full(const msi_waiting *waiting, const msi_event *event)
+{
+    return waiting->events >= waiting->max_events ||
+           (waiting->events && waiting->bytes + event->size > waiting->max_bytes);
+}
+
+static msi_sub *choose(const topic *on, const msi_event *event, bool *all_full)
 {
     msi_sub *best = NULL;
     *all_full = on->responder_count > 0;
     for (uint32_t i = 0; i < on->responder_count; i++) {
         msi_sub *sub = on->responders[i];
-        if (sub->ended || sub->waiting.events >= sub->waiting.max_events)
+        if (sub->ended || is_full(&sub->waiting, event))
             continue;
         if (!best || sub->open_requests < best->open_requests)
             best = sub;
@@ -50,25 +56,24 @@ static msgsrv_status send(msi_publisher *publisher, const msi_publication *publi
     if (core->requests.count >= core->limits.max_requests)
         return msi_error(error, MSGSRV_RESOURCE_EXHAUSTED,
                          "%u requests wait for an answer, which is the limit (max_requests)", core->limits.max_requests);
-    bool fresh = !msi_topic_find(core, publication->topic);
-    topic *on;
-    msi_event *event;
-    msgsrv_status status = msi_core_make_request(publisher, publication, made->node.id, &on, &event, error);
-    if (status != MSGSRV_OK)
-        return status;
-    bool all_full;
-    msi_sub *responder = choose(on, &all_full);
+    found_topic found = {.on = NULL};
+    msi_event *event = NULL;
+    bool all_full = false;
+    msi_sub *responder = NULL;
+    msgsrv_status status = msi_core_make_request(publisher, publication, made->node.id, &found, &event, error);
+    if (status == MSGSRV_OK)
+        responder = choose(found.on, event, &all_full);
     if (responder)
         status = hand_over(core, responder, event, made, error);
-    else if (all_full)
+    else if (status == MSGSRV_OK && all_full)
         status = msi_error(error, MSGSRV_RESOURCE_EXHAUSTED,
-                           "every responder of the topic %s has too many requests waiting", on->name->topic);
-    else
+                           "every responder of the topic %s has too many requests waiting", found.on->name->topic);
+    else if (status == MSGSRV_OK)
         status = msi_error(error, MSGSRV_UNAVAILABLE, "nobody answers requests of the type %s on the topic %s",
-                           on->name->type, on->name->topic);
-    msi_event_unref(event);
-    if (status != MSGSRV_OK && fresh && !on->publishers)
-        msi_topic_drop(core, on); /* asking nobody binds nothing */
+                           found.on->name->type, found.on->name->topic);
+    if (event)
+        msi_event_unref(event);
+    msi_topic_settle(core, &found, status == MSGSRV_OK);
     return status;
 }
 

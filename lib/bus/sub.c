@@ -75,10 +75,7 @@ static msgsrv_status check_bounds(const msi_sub_spec *spec, msgsrv_error *error)
                          MSI_SUB_BYTES_MIN);
     if ((unsigned)spec->policy > MSGSRV_DISCONNECT)
         return msi_error(error, MSGSRV_INVALID_ARGUMENT, "%u is not a policy", (unsigned)spec->policy);
-    if (spec->responder && spec->group.size)
-        return msi_error(error, MSGSRV_INVALID_ARGUMENT,
-                         "a responder is in no group: each request goes to one responder anyway");
-    return MSGSRV_OK;
+    return msi_check_responder(spec->responder, spec->group.size != 0, error);
 }
 
 static msgsrv_status check_spec(const msi_sub_spec *spec, msgsrv_error *error)
@@ -205,12 +202,22 @@ msgsrv_status msi_core_subscribe(msi_core *core, const msi_sub_spec *spec, msi_s
     return status;
 }
 
-void msi_sub_close(msi_sub *sub)
+/* What a group's member was given goes to others, or nowhere; its events live as long as the member has references of its own. */
+static void keep_given(msi_sub *sub)
+{
+    sub->given_count = 0;
+    for (uint64_t place = sub->dealt_head; place != sub->dealt_taken && sub->given_count < sub->given_room; place++) {
+        const msi_waiting_item *item = &sub->dealt[place & (sub->dealt_room - 1)];
+        if (!item->is_gap)
+            sub->given[sub->given_count++] = (msi_waiting_item){.what = msi_event_ref(item->what)};
+    }
+}
+
+void msi_sub_leave(msi_sub *sub)
 {
     if (!sub)
         return;
     msi_core *core = sub->core;
-    msi_sub_release(sub);
     msi_core_lock(core);
     sub->armed = false;
     sub->ended = true;
@@ -218,14 +225,15 @@ void msi_sub_close(msi_sub *sub)
     core->sub_count--;
     core->generation++;
     msi_requests_of_gone(sub);
-    if (sub->group)
+    if (sub->group) {
+        keep_given(sub);
         msi_group_leave(sub);
-    else
+    } else {
         msi_matcher_remove(core->matcher, &sub->bound.entry);
+    }
+    msi_late_free(sub); /* what it has lost counts as well */
     core->lost += sub->waiting.lost;
-    sub_free(sub);
     msi_core_unlock(core);
-    msi_core_unref(core);
 }
 
 /* ---- taking ---- */
@@ -242,6 +250,24 @@ static void give_back(msi_sub *sub)
         }
     }
     sub->given_count = 0;
+}
+
+void msi_sub_free(msi_sub *sub)
+{
+    if (!sub)
+        return;
+    msi_core *core = sub->core;
+    msi_core_lock(core);
+    give_back(sub);
+    sub_free(sub);
+    msi_core_unlock(core);
+    msi_core_unref(core);
+}
+
+void msi_sub_close(msi_sub *sub)
+{
+    msi_sub_leave(sub);
+    msi_sub_free(sub);
 }
 
 void msi_sub_release(msi_sub *sub)
@@ -295,7 +321,7 @@ static bool prepare(msi_sub *sub, msi_waiting_item *item)
     if (gap)
         msi_gap_add(gap, event->name, event->sequence);
     else
-        sub->waiting.untold++;
+        (sub->group ? &sub->group->waiting : &sub->waiting)->untold++;
     msi_event_unref(event);
     item->what = gap;
     item->is_gap = true;
@@ -376,10 +402,26 @@ size_t msi_sub_take(msi_sub *sub, msi_taken *items, size_t max, size_t max_bytes
     return count;
 }
 
+uint64_t msi_sub_position(msi_sub *sub)
+{
+    msi_core_lock(sub->core);
+    uint64_t position = sub->late || !msi_waiting_empty(&sub->waiting) ? 0 : sub->core->position;
+    msi_core_unlock(sub->core);
+    return position;
+}
+
 void msi_sub_got(msi_sub *sub, uint64_t ticket)
 {
     msi_core_lock(sub->core);
     if (sub->group)
         msi_group_got(sub, ticket);
+    msi_core_unlock(sub->core);
+}
+
+void msi_sub_lost(msi_sub *sub, const msi_event *event)
+{
+    msi_core_lock(sub->core);
+    sub->waiting.lost++;
+    event->name->lost++;
     msi_core_unlock(sub->core);
 }

@@ -46,6 +46,8 @@ void msi_topics_free(msi_core *core)
     topic *first;
     while ((first = TAILQ_FIRST(&core->all_topics)) != NULL)
         msi_topic_drop(core, first);
+    for (size_t i = 0; i < CORE_FORGOTTEN; i++)
+        msi_topic_name_unref(core->forgotten[i].name);
 }
 
 static uint32_t retained_of(const msi_core *core, const topic *on)
@@ -62,6 +64,18 @@ static bool is_idle(msi_core *core, topic *on)
     return on->route_count == 0 && on->queue_count == 0 && on->responder_count == 0;
 }
 
+/* It goes, but what was on it is remembered: somebody may be away who missed some. */
+static void bury(msi_core *core, const topic *on)
+{
+    if (!on->last_position)
+        return;
+    forgotten *at = &core->forgotten[core->forgotten_at++ % CORE_FORGOTTEN];
+    if (at->name && at->last_position > core->forgotten_before)
+        core->forgotten_before = at->last_position;
+    msi_topic_name_unref(at->name);
+    *at = (forgotten){msi_topic_name_ref(on->name), on->sequence, on->first_position, on->last_position};
+}
+
 void msi_topics_sweep(msi_core *core, uint64_t now)
 {
     if (now - core->swept < SWEEP_NS && core->topics.count < core->limits.max_topics)
@@ -71,6 +85,7 @@ void msi_topics_sweep(msi_core *core, uint64_t now)
     while (on && now - on->active >= core->limits.topic_idle_ns) {
         topic *next = TAILQ_NEXT(on, all);
         if (!on->touched && is_idle(core, on)) {
+            bury(core, on);
             msi_topic_drop(core, on);
         } else {
             /* Looked at again in as long a time. */
@@ -172,9 +187,21 @@ msgsrv_status msi_topic_bind(msi_core *core, topic *on, msi_view type, msgsrv_er
     if (!rename_topic(core, on, type, on->name->epoch))
         return msi_error_memory(error);
     on->generation = 0;
-    unfit now = {on, type};
-    msi_matcher_find(core->matcher, on->node.name, end_unfit, &now);
     return MSGSRV_OK;
+}
+
+void msi_topic_bound(msi_core *core, topic *on)
+{
+    unfit now = {on, {(const uint8_t *)on->name->type, on->name->type_size}};
+    msi_matcher_find(core->matcher, on->node.name, end_unfit, &now);
+}
+
+void msi_topic_unbind(msi_core *core, topic *on)
+{
+    if (rename_topic(core, on, (msi_view){0}, on->name->epoch))
+        on->generation = 0;
+    else
+        msi_topic_bound(core, on); /* without memory it stays so, and then all of it */
 }
 
 msgsrv_status msi_topic_open_log(msi_core *core, topic *on, msgsrv_error *error)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The message types that a bus knows by their descriptors: what publishers told it, so that every later tool can decode their events.
- * A type that comes again with another descriptor must be compatible: then the wider one holds. With the bus's lock.
+ * A type that comes again with another descriptor must be compatible: then the wider one holds. One thread at a time: the core has a lock for it.
  */
 #ifndef MSI_BUS_TYPES_H
 #define MSI_BUS_TYPES_H

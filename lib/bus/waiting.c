@@ -53,7 +53,8 @@ static bool grow(msi_waiting *waiting)
     uint64_t used = waiting->tail - waiting->head;
     if (used > 2 * (uint64_t)waiting->events + FIRST_ROOM) {
         compact(waiting);
-        return true;
+        if (waiting->tail - waiting->head <= waiting->room / 2)
+            return true; /* else they were gaps more than holes */
     }
     size_t room = waiting->room ? waiting->room * 2 : FIRST_ROOM;
     msi_waiting_item *items = malloc(room * sizeof *items);
@@ -106,7 +107,7 @@ bool msi_waiting_prepend(msi_waiting *waiting, const msi_waiting_item *item)
     return true;
 }
 
-bool msi_waiting_pop(msi_waiting *waiting, msi_waiting_item *item)
+bool msi_waiting_pop_slow(msi_waiting *waiting, msi_waiting_item *item)
 {
     while (waiting->head != waiting->tail) {
         *item = *at(waiting, waiting->head++);
@@ -147,17 +148,22 @@ static void count_lost(msi_waiting *waiting, msi_event *event, uint32_t replaced
         msi_gap_add(gap, event->name, event->sequence);
 }
 
-void msi_waiting_lose(msi_waiting *waiting, msgsrv_gap_reason reason, msi_event *event)
+msi_gap *msi_waiting_tail_gap(msi_waiting *waiting, msgsrv_gap_reason reason)
 {
     msi_gap *gap = waiting->tail != waiting->head ? gap_of(at(waiting, waiting->tail - 1), reason) : NULL;
-    if (!gap) {
-        gap = msi_gap_new(reason);
-        if (gap && !msi_waiting_append(waiting, &(msi_waiting_item){.what = gap, .is_gap = true})) {
-            msi_gap_free(gap);
-            gap = NULL;
-        }
+    if (gap)
+        return gap;
+    gap = msi_gap_new(reason);
+    if (gap && !msi_waiting_append(waiting, &(msi_waiting_item){.what = gap, .is_gap = true})) {
+        msi_gap_free(gap);
+        gap = NULL;
     }
-    count_lost(waiting, event, 0, gap);
+    return gap;
+}
+
+void msi_waiting_lose(msi_waiting *waiting, msgsrv_gap_reason reason, msi_event *event)
+{
+    count_lost(waiting, event, 0, msi_waiting_tail_gap(waiting, reason));
 }
 
 msi_gap *msi_waiting_take_last_gap(msi_waiting *waiting)

@@ -64,10 +64,26 @@ bool msi_waiting_append(msi_waiting *waiting, const msi_waiting_item *item);
 bool msi_waiting_prepend(msi_waiting *waiting, const msi_waiting_item *item);
 
 /* The first item, whose reference is then the caller's. false: there is none. */
-bool msi_waiting_pop(msi_waiting *waiting, msi_waiting_item *item);
+bool msi_waiting_pop_slow(msi_waiting *waiting, msi_waiting_item *item);
+static inline bool msi_waiting_pop(msi_waiting *waiting, msi_waiting_item *item)
+{
+    if (waiting->head == waiting->tail)
+        return waiting->untold && msi_waiting_pop_slow(waiting, item);
+    const msi_waiting_item *first = &waiting->items[waiting->head & (waiting->room - 1)];
+    if (!first->what || first->is_gap)
+        return msi_waiting_pop_slow(waiting, item);
+    *item = *first;
+    waiting->head++;
+    waiting->events--;
+    waiting->bytes -= ((const msi_event *)item->what)->size;
+    return true;
+}
 
 /* The gap that is the last item, taken out; NULL: it is not one. */
 msi_gap *msi_waiting_take_last_gap(msi_waiting *waiting);
+
+/* The gap of this reason at the tail, made if there is none; NULL without memory. */
+msi_gap *msi_waiting_tail_gap(msi_waiting *waiting, msgsrv_gap_reason reason);
 
 /* An event is lost: told by the gap at the tail. */
 void msi_waiting_lose(msi_waiting *waiting, msgsrv_gap_reason reason, msi_event *event);

@@ -160,8 +160,33 @@ void msi_stream_detach(msgsrv_stream *stream)
     stream->outlet = NULL;
 }
 
+static msgsrv_status append_parts(const msgsrv_bytes *parts, size_t count, uint32_t max_message, msi_buf *out,
+                                  msgsrv_error *error)
+{
+    size_t size = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (parts[i].size && !parts[i].data)
+            return msi_error(error, MSGSRV_INVALID_ARGUMENT, "bytes of size %zu without data", parts[i].size);
+        if (parts[i].size > max_message - size)
+            return msi_error(error, MSGSRV_RESOURCE_EXHAUSTED, "bytes: over the message limit of %u bytes", max_message);
+        size += parts[i].size;
+    }
+    if (!msi_buf_reserve(out, size))
+        return msi_error_memory(error);
+    uint8_t *at = out->data + out->len;
+    for (size_t i = 0; i < count; i++) {
+        if (parts[i].size)
+            memcpy(at, parts[i].data, parts[i].size);
+        at += parts[i].size;
+    }
+    out->len += size;
+    return MSGSRV_OK;
+}
+
 msgsrv_status msi_stream_append(msgsrv_stream *stream, const void *message, msi_buf *out, msgsrv_error *error)
 {
+    if (stream->part_count)
+        return append_parts(message, stream->part_count, stream->max_message, out, error);
     return msi_encode(stream->send.type, &stream->send.traits, message, stream->max_message, out, error);
 }
 
@@ -212,7 +237,7 @@ bool msi_stream_ask(msgsrv_stream *stream)
     return why == MSI_WAITS_NOT;
 }
 
-msgsrv_status msi_stream_send(msgsrv_stream *stream, const void *message, msgsrv_error *error)
+static msgsrv_status send_message(msgsrv_stream *stream, const void *message, size_t parts, msgsrv_error *error)
 {
     if (!stream->send.type)
         return msi_error(error, MSGSRV_FAILED_PRECONDITION, "this end of the call sends no messages");
@@ -227,7 +252,9 @@ msgsrv_status msi_stream_send(msgsrv_stream *stream, const void *message, msgsrv
     if (why != MSI_WAITS_NOT)
         return refuse(stream, why, error);
     size_t body = 0;
+    stream->part_count = parts;
     msgsrv_status status = stream->outlet->protocol->item(stream, message, &body, error);
+    stream->part_count = 0;
     if (status == MSGSRV_AGAIN)
         return refuse(stream, MSI_WAITS_CONNECTION, error);
     if (status)
@@ -237,6 +264,16 @@ msgsrv_status msi_stream_send(msgsrv_stream *stream, const void *message, msgsrv
     stream->sent++;
     msi_count(&stream->loop->counters.items_sent, 1);
     return MSGSRV_OK;
+}
+
+msgsrv_status msi_stream_send(msgsrv_stream *stream, const void *message, msgsrv_error *error)
+{
+    return send_message(stream, message, 0, error);
+}
+
+msgsrv_status msi_stream_send_parts(msgsrv_stream *stream, const msgsrv_bytes *parts, size_t count, msgsrv_error *error)
+{
+    return send_message(stream, parts, count, error);
 }
 
 static int64_t saturated(int64_t credit, uint32_t more)

@@ -95,6 +95,7 @@ struct msgsrv_stream {
     uint64_t kept_bytes;
     uint32_t max_message; /* of what is sent; for what is received, see the protocol */
     uint32_t max_received;
+    size_t part_count;  /* of the message that is being sent, when it comes in parts; else 0 */
     uint32_t last_size; /* the protocol's: of the last message that was sent, a hint for the next one */
     TAILQ_HEAD(msi_stream_items, msi_stream_item) inbox;
     size_t inbox_bytes;
@@ -213,5 +214,8 @@ void msi_stream_leave(msgsrv_stream *stream, msi_stream_bracket *bracket);
 /* msgsrv_stream_ask_to_send() and msgsrv_stream_send() inside a bracket. */
 bool msi_stream_ask(msgsrv_stream *stream);
 msgsrv_status msi_stream_send(msgsrv_stream *stream, const void *message, msgsrv_error *error);
+
+/* The same of bytes in parts: `message` is the first of so many msgsrv_bytes. */
+msgsrv_status msi_stream_send_parts(msgsrv_stream *stream, const msgsrv_bytes *parts, size_t count, msgsrv_error *error);
 
 #endif

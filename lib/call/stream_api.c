@@ -57,6 +57,23 @@ msgsrv_status msgsrv_stream_send(msgsrv_stream *stream, const void *message, msg
     return status;
 }
 
+msgsrv_status msgsrv_stream_send_parts(msgsrv_stream *stream, const msgsrv_bytes *parts, size_t count,
+                                       msgsrv_error *error)
+{
+    if (!stream || !parts || !count)
+        return msi_error(error, MSGSRV_INVALID_ARGUMENT, "the stream is NULL, or there are no parts");
+    if (stream->sync)
+        return msi_error(error, MSGSRV_FAILED_PRECONDITION, "a synchronous stream is written with msgsrv_stream_write()");
+    if (stream->send.type && !stream->send.traits.raw)
+        return msi_error(error, MSGSRV_INVALID_ARGUMENT, "messages in parts are bytes, not %s", stream->send.type->name);
+    msi_stream_bracket bracket;
+    if (!msi_stream_enter(stream, &bracket))
+        return not_here(error);
+    msgsrv_status status = msi_stream_send_parts(stream, parts, count, error);
+    msi_stream_leave(stream, &bracket);
+    return status;
+}
+
 msgsrv_status msgsrv_stream_reply(msgsrv_stream *stream, const void *response, msgsrv_error *error)
 {
     if (!stream || !response)

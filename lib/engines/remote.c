@@ -29,7 +29,7 @@ void msi_remote_unref(msi_remote *bus)
     msi_lane_release(&bus->publish);
     msi_declarations_free(bus->declarations);
     free_laters(bus->laters);
-    free(bus->declared);
+    msi_publish_forget(bus);
     msi_idmap_release(&bus->feeds);
     msi_idmap_release(&bus->unsettled);
     pthread_mutex_destroy(&bus->lock);
@@ -168,6 +168,7 @@ static void run_task(msi_task *task)
 {
     msi_remote *bus = msi_remote_ref(MSI_CONTAINER(task, msi_remote, task));
     msi_remote_work(bus);
+    msi_publish_tell_failed(bus);
     tell_laters(bus);
     msi_remote_unref(bus);
 }
@@ -192,7 +193,7 @@ bool msi_remote_later(msi_remote *bus, bool foreign, msgsrv_bus_done_fn done, vo
 static void shut(msi_remote *bus)
 {
     msgsrv_error why;
-    (void)msi_error(&why, MSGSRV_CANCELLED, "the bus was freed");
+    (void)msi_error(&why, MSGSRV_CANCELLED, "the handle was freed");
     msi_loop_run_posts(&bus->client->loop); /* what other threads have begun before */
     atomic_store(&bus->closing, true);
     msi_loop_undefer(&bus->client->loop, &bus->task);

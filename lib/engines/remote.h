@@ -225,8 +225,9 @@ struct msi_remote {
 
     msi_post wake_post;
     msi_task task;
-    bool publishing; /* the stream was asked for */
-    msgsrv_handle publishing_call;
+    bool publishing;        /* the stream was asked for */
+    bool publishing_failed; /* could not be opened; its end is still to be told */
+    msgsrv_error publishing_error;
     uint64_t told; /* counts what the program was told */
 
     atomic_uint_fast64_t published;
@@ -282,8 +283,9 @@ bool msi_remote_later(msi_remote *bus, bool foreign, msgsrv_bus_done_fn done, vo
 
 /* Publishing (remote_publish.c). */
 void msi_publish_init(msi_remote *bus);
-void msi_publish_pump(msi_remote *bus);   /* on the loop's thread: opens the stream if it is needed */
-void msi_publish_forget(msi_remote *bus); /* a connection was lost: another server may be there now */
+void msi_publish_pump(msi_remote *bus);        /* on the loop's thread: opens the stream if it is needed */
+void msi_publish_tell_failed(msi_remote *bus); /* in the task: that it could not be opened */
+void msi_publish_forget(msi_remote *bus);      /* a connection was lost: another server may be there now */
 void msi_declarations_send(msi_remote *bus);
 void msi_declarations_free(msi_declaration *declarations);
 msgsrv_status msi_remote_publish(msgsrv_bus *bus, const msi_publication *publication, bool wait,
@@ -291,13 +293,13 @@ msgsrv_status msi_remote_publish(msgsrv_bus *bus, const msi_publication *publica
 /* Sees to it that a publication's descriptor is told before it is sent. */
 void msi_remote_declare_once(msi_remote *bus, const msi_publication *publication);
 
-msgsrv_status msi_remote_subscribe(msgsrv_bus *bus, const msgsrv_message_type *type,
+msgsrv_status msi_remote_subscribe(msgsrv_bus *handle, const msgsrv_message_type *type,
                                    const msgsrv_subscribe_options *options, const msgsrv_subscriber *subscriber,
-                                   void *ctx, msgsrv_handle *handle, msgsrv_error *error);
-void msi_remote_unsubscribe(msgsrv_bus *bus, msgsrv_handle handle);
-msgsrv_status msi_remote_consume(msgsrv_bus *bus, const char *queue, const msgsrv_message_type *type,
-                                 const msgsrv_consume_options *options, const msgsrv_consumer *consumer, void *ctx,
-                                 msgsrv_handle *handle, msgsrv_error *error);
+                                   void *ctx, msgsrv_handle *number, msgsrv_error *error);
+void msi_remote_unsubscribe(msgsrv_bus *handle, msgsrv_handle subscription);
+msgsrv_status msi_remote_consume(msgsrv_bus *handle, const char *queue, const msgsrv_message_type *type,
+                                 const msgsrv_consume_options *options, const msgsrv_consumer *told, void *ctx,
+                                 msgsrv_handle *number, msgsrv_error *error);
 msgsrv_status msi_remote_settle(msgsrv_bus *bus, uint64_t delivery, msgsrv_settlement settlement, uint32_t delay_ms,
                                 const char *reason, msgsrv_bus_done_fn done, void *ctx, msgsrv_error *error);
 

@@ -379,7 +379,7 @@ static msgsrv_status show_page(peeking *work, const msgsrv_bytes *from, msgsrv_e
 msgsrv_status msi_remote_peek(msgsrv_bus *handle, const char *queue, uint32_t max, msgsrv_queued_fn fn, void *ctx,
                               msgsrv_error *error)
 {
-    msi_remote *bus = msi_remote_of(handle);
+    msi_remote *bus = msi_remote_ref(msi_remote_of(handle)); /* what is called meanwhile may free the handle */
     peeking work = {.fn = fn, .ctx = ctx, .left = max};
     msgsrv_status status;
     do {
@@ -395,5 +395,6 @@ msgsrv_status msi_remote_peek(msgsrv_bus *handle, const char *queue, uint32_t ma
         free(response.owned);
     } while (status == MSGSRV_OK && work.more);
     msi_event_reader_release(&work.reader);
+    msi_remote_unref(bus);
     return status;
 }

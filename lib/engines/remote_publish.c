@@ -112,7 +112,7 @@ static msgsrv_status open_stream(msi_remote *bus, msgsrv_error *error)
     msi_lane_open(&bus->publish);
     (void)msi_remote_ref(bus);
     msgsrv_status status = msgsrv_stream_open(bus->client, &msi_bus_methods[MSI_BUS_PUBLISH_STREAM], NULL, NULL,
-                                              on_event, &bus, sizeof bus, NULL, &bus->publishing_call, error);
+                                              on_event, &bus, sizeof bus, NULL, NULL, error);
     if (status)
         msi_remote_unref(bus);
     return status;
@@ -127,12 +127,23 @@ void msi_publish_pump(msi_remote *bus)
     pthread_mutex_lock(&bus->lock);
     bool needed = msi_lane_unanswered(&bus->publish) != 0;
     pthread_mutex_unlock(&bus->lock);
-    if (!needed || msi_remote_closing(bus))
+    if (!needed || bus->publishing_failed || msi_remote_closing(bus))
         return;
-    msgsrv_error error;
-    bus->publishing = open_stream(bus, &error) == MSGSRV_OK;
+    bus->publishing = open_stream(bus, &bus->publishing_error) == MSGSRV_OK;
+    if (bus->publishing)
+        return;
+    bus->publishing_failed = true; /* told by the task, never inside of the function that published */
+    msi_loop_defer(&bus->client->loop, &bus->task);
+}
+
+void msi_publish_tell_failed(msi_remote *bus)
+{
+    if (!bus->publishing_failed)
+        return;
+    bus->publishing_failed = false;
     if (!bus->publishing)
-        msi_lane_lost(&bus->publish, &error);
+        msi_lane_lost(&bus->publish, &bus->publishing_error);
+    tell_writable(bus);
 }
 
 void msi_publish_init(msi_remote *bus)
@@ -209,7 +220,7 @@ static void on_declared(const msgsrv_reply *reply, void *response, const void *c
     (void)response;
     msi_remote *bus = *(msi_remote *const *)closure;
     if (reply->status != MSGSRV_OK && reply->status != MSGSRV_CANCELLED)
-        msi_log_line(&bus->log, MSGSRV_LOG_INFO, "a topic's descriptor was not taken: %s: %s",
+        msi_log_line(&bus->log, MSGSRV_LOG_WARNING, "a topic's descriptor was not taken: %s: %s",
                      msgsrv_status_name(reply->status), reply->error->text);
     msi_remote_unref(bus);
 }
@@ -289,12 +300,34 @@ static msgsrv_status check_size(const msi_remote *bus, const msi_publication *pu
                      publication->payload.size, bus->max_event);
 }
 
+/* Waiting. */
+
+typedef struct waiting {
+    msi_remote *bus;
+    msgsrv_status status;
+    msgsrv_receipt receipt;
+    msgsrv_error error;
+    bool done;
+} waiting;
+
+static void on_waited(msgsrv_bus *handle, msgsrv_status status, const msgsrv_receipt *receipt,
+                      const msgsrv_error *error, void *ctx)
+{
+    waiting *work = ctx;
+    work->status = status;
+    work->error = *error;
+    if (receipt)
+        work->receipt = *receipt;
+    msi_client_serve(msi_remote_of(handle)->client, &work->done);
+}
+
 /* With the lock: puts a publication behind those that are collected. */
 static msgsrv_status collect(msi_remote *bus, const msi_publication *publication, msi_lane_entry entry,
                              msgsrv_error *error)
 {
     msi_lane *lane = &bus->publish;
-    if (msi_lane_unanswered(lane) >= bus->max_unanswered || lane->waiting_bytes >= WAITING_BYTES) {
+    bool full = msi_lane_unanswered(lane) >= bus->max_unanswered || lane->waiting_bytes >= WAITING_BYTES;
+    if (full && (msgsrv_published_fn)entry.done != on_waited) { /* a thread that waits has one under way at most */
         bus->wants_writable = true;
         return msi_error(error, MSGSRV_AGAIN, "%llu events are without an answer",
                          (unsigned long long)msi_lane_unanswered(lane));
@@ -333,46 +366,26 @@ static msgsrv_status publish_async(msi_remote *bus, const msi_publication *publi
     return status;
 }
 
-/* Waiting. */
-
-typedef struct waiting {
-    msi_remote *bus;
-    msgsrv_status status;
-    msgsrv_receipt receipt;
-    msgsrv_error error;
-    bool done;
-} waiting;
-
-static void on_waited(msgsrv_bus *handle, msgsrv_status status, const msgsrv_receipt *receipt,
-                      const msgsrv_error *error, void *ctx)
-{
-    waiting *work = ctx;
-    work->status = status;
-    work->error = *error;
-    if (receipt)
-        work->receipt = *receipt;
-    msi_client_serve(msi_remote_of(handle)->client, &work->done);
-}
-
 /* Behind what is under way on the stream. */
 static msgsrv_status wait_on_stream(msi_remote *bus, const msi_publication *publication, msgsrv_receipt *receipt,
                                     msgsrv_error *error)
 {
     waiting work = {.bus = bus};
     bool inside = false;
-    msgsrv_status status = msi_client_drive(bus->client, &inside, error);
+    msgsrv_client *client = bus->client; /* lives until the drive ends */
+    msgsrv_status status = msi_client_drive(client, &inside, error);
     if (status)
         return status;
     status = publish_async(bus, publication, on_waited, &work, error);
     if (status == MSGSRV_OK) {
-        msi_client_wait_for(bus->client, &work.done);
+        msi_client_wait_for(client, &work.done);
         status = work.status;
         if (status && error)
             *error = work.error;
         if (status == MSGSRV_OK && receipt)
             *receipt = work.receipt;
     }
-    msi_client_drive_end(bus->client, inside);
+    msi_client_drive_end(client, inside);
     return status;
 }
 
@@ -410,6 +423,20 @@ static msgsrv_status wait_for_call(msi_remote *bus, const msi_publication *publi
     return status;
 }
 
+static msgsrv_status publish_waiting(msi_remote *bus, const msi_publication *publication, msgsrv_receipt *receipt,
+                                     msgsrv_error *error)
+{
+    msgsrv_status status = msi_client_check_sync(bus->client, error);
+    if (status)
+        return status;
+    pthread_mutex_lock(&bus->lock);
+    bool behind = msi_lane_unanswered(&bus->publish) != 0;
+    pthread_mutex_unlock(&bus->lock);
+    if (behind)
+        return wait_on_stream(bus, publication, receipt, error);
+    return wait_for_call(bus, publication, receipt, error);
+}
+
 msgsrv_status msi_remote_publish(msgsrv_bus *handle, const msi_publication *publication, bool wait,
                                  msgsrv_receipt *receipt, msgsrv_published_fn done, void *ctx, msgsrv_error *error)
 {
@@ -421,16 +448,8 @@ msgsrv_status msi_remote_publish(msgsrv_bus *handle, const msi_publication *publ
         return publish_async(bus, publication, done, ctx, error);
     if (msi_remote_closing(bus))
         return msi_error(error, MSGSRV_CANCELLED, "the bus is being freed");
-    status = msi_client_check_sync(bus->client, error);
-    if (status)
-        return status;
-    pthread_mutex_lock(&bus->lock);
-    bool behind = msi_lane_unanswered(&bus->publish) != 0;
-    pthread_mutex_unlock(&bus->lock);
-    if (behind) {
-        status = wait_on_stream(bus, publication, receipt, error);
-        if (status != MSGSRV_AGAIN)
-            return status;
-    }
-    return wait_for_call(bus, publication, receipt, error);
+    (void)msi_remote_ref(bus); /* a private loop is driven meanwhile, and what it calls may free the handle */
+    status = publish_waiting(bus, publication, receipt, error);
+    msi_remote_unref(bus);
+    return status;
 }

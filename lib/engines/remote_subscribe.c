@@ -2,7 +2,7 @@
 /*
  * Subscriptions of a remote handle. What a server sends that is not a response ends the subscription with INTERNAL. An event of a typed
  * subscription that is of another type, which no server sends, is logged, counted and skipped; one whose payload does not decode, though
- * its type is right, is told as a gap of reason MSGSRV_GAP_ENGINE with its sequence: then it is lost, and not in silence.
+ * its type is right, is told as a gap of reason MSGSRV_GAP_UNDECODABLE with its sequence: then it is lost, and not in silence.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -86,7 +86,8 @@ static bool take_gap(subscription *sub, msi_view from, bool alone)
         msi_feed_fail(feed, &error);
         return false;
     }
-    if (alone && sub->options.policy == MSGSRV_DISCONNECT)
+    /* Perhaps the end follows, which tells it; but not what was missed without a connection. */
+    if (alone && sub->options.policy == MSGSRV_DISCONNECT && sub->gap->gap.reason == MSGSRV_GAP_SLOW)
         sub->gap_waits = true;
     else
         tell_gap(sub, &sub->gap->gap);
@@ -102,7 +103,7 @@ static void tell_undecodable(subscription *sub, const msgsrv_event *event, const
         return;
     }
     msgsrv_gap_topic topic = {event->topic, event->sequence, event->sequence, 1};
-    msgsrv_gap gap = {.total = 1, .reason = MSGSRV_GAP_ENGINE, .topics = &topic, .topic_count = 1};
+    msgsrv_gap gap = {.total = 1, .reason = MSGSRV_GAP_UNDECODABLE, .topics = &topic, .topic_count = 1};
     tell_gap(sub, &gap);
 }
 

@@ -522,11 +522,11 @@ msgsrv_status msi_client_check_sync(msgsrv_client *client, msgsrv_error *error)
         return msi_error(error, MSGSRV_INVALID_ARGUMENT, "client is NULL");
     if (client->kind == MSI_CLIENT_BASE)
         return msi_error(error, MSGSRV_FAILED_PRECONDITION,
-                         "a synchronous call on the caller's event_base would stop it; use the _async form");
+                         "a synchronous call on the caller's event_base would stop it; use its asynchronous form");
     if (msi_client_inside(client))
         return msi_error(
             error, MSGSRV_FAILED_PRECONDITION,
-            "a synchronous call inside a callback of the same client would wait for itself; use the _async form");
+            "a synchronous call inside a callback of the same client would wait for itself; use its asynchronous form");
     return MSGSRV_OK;
 }
 

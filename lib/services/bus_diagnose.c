@@ -14,6 +14,7 @@
 #define SHOWN_MAX 100u     /* subscriptions, and publishers, of a response */
 #define NAME_SHOWN 64      /* bytes of somebody's name in a text */
 #define SCANNED_MAX 20000u /* topics that are looked at for a similar name */
+#define RECENT_S 10u       /* a topic with an event as young as this is published on, though no publisher is open */
 
 typedef enum finding {
     FINE = 1,
@@ -53,6 +54,7 @@ typedef struct diagnosis {
     bool exists;
     char bound[256]; /* the topic's type */
     uint64_t events;
+    uint64_t quiet_s; /* since the last event */
     uint32_t publishers;
     uint32_t shown_publishers;
     uint32_t shown;
@@ -90,7 +92,19 @@ static const char *or_nameless(const char *name)
     return name[0] ? name : "(without a name)";
 }
 
+static const char *plural(uint64_t count)
+{
+    return count == 1 ? "" : "s";
+}
+
 /* ---- looking; with the core's lock ---- */
+
+/* The clock may have been set back meanwhile. */
+static uint64_t quiet_s(uint64_t last_time_us)
+{
+    uint64_t now = msi_core_wall_us();
+    return now > last_time_us ? (now - last_time_us) / 1000000 : 0;
+}
 
 static void see_topic(const msi_topic_info *info, void *ctx)
 {
@@ -98,6 +112,7 @@ static void see_topic(const msi_topic_info *info, void *ctx)
     own->exists = info->exists;
     own->events = info->events;
     own->publishers = info->publishers;
+    own->quiet_s = quiet_s(info->last_time_us);
     COPY(own->bound, info->type);
     if (info->exists)
         msi_bus_put_topic(&own->details, RESPONSE_TOPIC, info);
@@ -219,6 +234,15 @@ static void tell(msi_writer *to, finding kind, const char *format, ...)
     msi_bus_close(to, opened);
 }
 
+/*
+ * Whoever publishes one event a call is no open publisher, and need not be gone: while its events come and somebody gets them, there is nothing to
+ * tell.
+ */
+static bool events_arrive(const diagnosis *own)
+{
+    return own->events && own->quiet_s < RECENT_S && (own->subscribers || own->consumed);
+}
+
 static void tell_topic(const diagnosis *own, msi_writer *to)
 {
     int size = (int)own->topic.size;
@@ -236,10 +260,11 @@ static void tell_topic(const diagnosis *own, msi_writer *to)
              size, topic);
     else if (own->publishers == 0 && own->events == 0)
         tell(to, NOBODY_PUBLISHES, "%.*s was declared, but nothing has been published on it yet.", size, topic);
-    else if (own->publishers == 0)
+    else if (own->publishers == 0 && !events_arrive(own))
         tell(to, NOBODY_PUBLISHES,
-             "Whoever published the %llu events on %.*s is gone: no open publisher has published on it.",
-             (unsigned long long)own->events, size, topic);
+             "Whoever published the %llu event%s on %.*s is gone, or publishes one by one: no publisher is open, and "
+             "the last event came %llu s ago.",
+             (unsigned long long)own->events, plural(own->events), size, topic, (unsigned long long)own->quiet_s);
 }
 
 static void tell_types(const diagnosis *own, msi_writer *to)
@@ -260,10 +285,9 @@ static void tell_queues(const diagnosis *own, msi_writer *to)
 {
     if (own->full[0])
         tell(to, QUEUE_FULL,
-             "The queue %s is full, with %llu messages: if it refuses, nothing can be published on the topic at all. "
-             "Let "
-             "consumers take from it, or make it larger.",
-             own->full, (unsigned long long)own->full_messages);
+             "The queue %s is full, with %llu message%s: if it refuses, nothing can be published on the topic at all. "
+             "Let consumers take from it, or make it larger.",
+             own->full, (unsigned long long)own->full_messages, plural(own->full_messages));
 }
 
 static void tell_subscribers(const diagnosis *own, msi_writer *to)
@@ -290,17 +314,17 @@ static void tell_losses(const diagnosis *own, msi_writer *to)
              own->stalled, or_nameless(own->stalled_name));
     if (own->losing)
         tell(to, DROPPED_BY_POLICY,
-             "%u subscription(s) were too slow and have lost %llu events by their policy, %s for one. A larger "
+             "%u subscription(s) were too slow and have lost %llu event%s by their policy, %s for one. A larger "
              "max_events helps against bursts; a queue keeps everything.",
-             own->losing, (unsigned long long)own->lost, or_nameless(own->losing_name));
+             own->losing, (unsigned long long)own->lost, plural(own->lost), or_nameless(own->losing_name));
     if (own->in_groups)
         tell(
             to, GROUP_TAKES_IT,
             "%u of the %u subscription(s) are members of groups, %s for one: each event of a group goes to one member.",
             own->in_groups, own->subscribers, own->group);
     if (own->idle[0])
-        tell(to, QUEUE_WITHOUT_CONSUMER, "The queue %s takes its events, holds %llu messages, and has no consumer.",
-             own->idle, (unsigned long long)own->idle_messages);
+        tell(to, QUEUE_WITHOUT_CONSUMER, "The queue %s takes its events, holds %llu message%s, and has no consumer.",
+             own->idle, (unsigned long long)own->idle_messages, plural(own->idle_messages));
 }
 
 static void tell_all(const diagnosis *own, msi_writer *to)
@@ -312,8 +336,8 @@ static void tell_all(const diagnosis *own, msi_writer *to)
     tell_losses(own, to);
     if (to->size == 0)
         tell(to, FINE,
-             "All is well: %u publisher(s), %llu events so far, and %u subscription(s) and %u queue(s) get them.",
-             own->publishers, (unsigned long long)own->events, own->subscribers, own->queues);
+             "All is well: %u open publisher(s), %llu event%s so far, and %u subscription(s) and %u queue(s) get them.",
+             own->publishers, (unsigned long long)own->events, plural(own->events), own->subscribers, own->queues);
 }
 
 /* ---- the call ---- */

@@ -51,15 +51,28 @@ msgsrv_status msi_bus_answer(msgsrv_call *call, msi_writer *from, msgsrv_bytes *
     return failed ? msgsrv_call_error(call, MSGSRV_RESOURCE_EXHAUSTED, "no memory") : MSGSRV_OK;
 }
 
-msgsrv_status msi_bus_send(msgsrv_stream *stream, msi_writer *from)
+static msgsrv_status send_parts(msgsrv_stream *stream, msi_writer *from, const msgsrv_bytes *parts, size_t count)
 {
     msgsrv_error error = {.text = "no memory"};
     msgsrv_status status = MSGSRV_RESOURCE_EXHAUSTED;
     if (!from->no_memory)
-        status = msgsrv_stream_send(stream, &(msgsrv_bytes){from->data, from->size, NULL}, &error);
+        status = msgsrv_stream_send_parts(stream, parts, count, &error);
     from->size = 0;
     return status ? msgsrv_stream_fail(stream, status == MSGSRV_AGAIN ? MSGSRV_INTERNAL : status, "%s", error.text)
                   : MSGSRV_OK;
+}
+
+msgsrv_status msi_bus_send(msgsrv_stream *stream, msi_writer *from)
+{
+    return send_parts(stream, from, &(msgsrv_bytes){from->data, from->size, NULL}, 1);
+}
+
+msgsrv_status msi_bus_send_around(msgsrv_stream *stream, msi_writer *from, size_t before, msgsrv_bytes *parts,
+                                  size_t count)
+{
+    parts[0] = (msgsrv_bytes){from->data, before, NULL};
+    parts[count - 1] = (msgsrv_bytes){from->data ? from->data + before : NULL, from->size - before, NULL};
+    return send_parts(stream, from, parts, count);
 }
 
 /* ---- intake ---- */

@@ -51,6 +51,10 @@ msgsrv_status msi_bus_failed(msgsrv_call *call, msgsrv_status status, const msgs
 /* Sends what was written as one message of a stream that may send, and empties it. Not OK: the stream has failed. */
 msgsrv_status msi_bus_send(msgsrv_stream *stream, msi_writer *from);
 
+/* The same, with parts[1] to parts[count - 2] behind its first `before` bytes; the first and the last are set here. */
+msgsrv_status msi_bus_send_around(msgsrv_stream *stream, msi_writer *from, size_t before, msgsrv_bytes *parts,
+                                  size_t count);
+
 /* What Publish and Request have in their requests. */
 typedef struct msi_bus_published {
     msi_bus_publication publication;

@@ -197,25 +197,46 @@ static msgsrv_status send(subscription *own, msi_writer *response)
 
 static msgsrv_status tell_ready(subscription *own, msi_writer *response)
 {
+    uint64_t position = msi_sub_position(own->sub);
     own->ready_told = true;
+    if (position)
+        msi_bus_put_number(response, RESPONSE_POSITION, position); /* the events before it are not missing */
     msi_bus_put_fixed64(response, RESPONSE_EPOCH, msi_core_epoch(own->service->core));
     return send(own, response);
 }
 
-/* Events of `size` bytes as fields. */
-static void put_events(subscription *own, msi_writer *response, const msi_taken *items, size_t count, size_t size)
+/* Events that go out as they are, without a copy in between. */
+typedef struct ready_made {
+    size_t before; /* bytes of the response that come before them */
+    size_t count;
+    msgsrv_bytes parts[MSI_BUS_RESPONSE_EVENTS + 2]; /* from 1 on */
+} ready_made;
+
+static void remember(subscription *own, uint64_t ticket)
 {
-    uint8_t *to = msi_write_room(response, size);
-    if (!to)
-        return;
-    for (size_t i = 0; i < count; i++) {
-        to = msi_event_put_field(to, RESPONSE_EVENTS, items[i].event, &items[i].extra);
-        if (own->member) {
-            uint32_t place = (own->ungot_first + own->ungot_count++) % UNGOT_MAX;
-            own->ungot[place] = (ungot){own->responses + 1, items[i].ticket};
-        }
+    uint32_t place = (own->ungot_first + own->ungot_count++) % UNGOT_MAX;
+    own->ungot[place] = (ungot){own->responses + 1, ticket};
+}
+
+static void put_event(subscription *own, msi_writer *response, const msi_taken *item)
+{
+    uint8_t *at = msi_write_room(response, msi_event_field_size(item->event, &item->extra));
+    if (at)
+        response->size += (size_t)(msi_event_put_field(at, RESPONSE_EVENTS, item->event, &item->extra) - at);
+    if (at && own->member)
+        remember(own, item->ticket);
+}
+
+/* Takes plain events of a subscription that is in no group; returns how many. */
+static size_t take_plain(ready_made *events, const msi_taken *items, size_t count)
+{
+    size_t at = 0;
+    for (; at < count && items[at].kind == MSI_TAKEN_EVENT && msi_event_is_plain(&items[at].extra); at++) {
+        msi_view field = msi_event_field(items[at].event);
+        events->parts[1 + at] = (msgsrv_bytes){field.data, field.size, NULL};
     }
-    response->size += size;
+    events->count = at;
+    return at;
 }
 
 /* The bus has ended it: behind the gap, if there is one. */
@@ -225,20 +246,24 @@ static msgsrv_status end(subscription *own, const msi_taken *item)
 }
 
 /*
- * Puts items into one response, up to a gap that has something before it, which begins the next one. Returns how many.
+ * Puts items into one response, up to a gap that has something before it, which begins the next one. Returns how many. Events are copied into
+ * the response only when one of them is not plain.
  */
-static size_t fill(subscription *own, msi_writer *response, const msi_taken *items, size_t count)
+static size_t fill(subscription *own, msi_writer *response, ready_made *events, const msi_taken *items, size_t count)
 {
-    size_t first = items[0].kind == MSI_TAKEN_GAP ? 1 : 0;
-    size_t size = 0;
+    size_t at = items[0].kind == MSI_TAKEN_GAP ? 1 : 0;
     if (items[0].gap) /* or an end with one */
         msi_bus_put_gap(response, RESPONSE_GAP, items[0].gap);
-    size_t at = first;
-    for (; at < count && items[at].kind == MSI_TAKEN_EVENT; at++)
-        size += msi_event_field_size(items[at].event, &items[at].extra);
-    if (at > first)
-        put_events(own, response, items + first, at - first, size);
-    return at;
+    if (at && own->member)
+        remember(own, items[0].ticket); /* or another member would be told it as well */
+    size_t plain = take_plain(events, items + at, own->member ? 0 : count - at);
+    if (at + plain < count && items[at + plain].kind == MSI_TAKEN_EVENT) {
+        events->count = plain = 0;
+        for (; at < count && items[at].kind == MSI_TAKEN_EVENT; at++)
+            put_event(own, response, &items[at]);
+    }
+    events->before = response->size;
+    return at + plain;
 }
 
 /* Keeps what was taken and cannot be sent now. It lives until the next take. */
@@ -264,12 +289,15 @@ static msgsrv_status deliver(subscription *own, msi_writer *response, const msi_
         if (at && !silent && !msgsrv_stream_ask_to_send(own->stream))
             return keep(own, items + at, count - at, position);
         const msi_taken *from = items + at;
-        at += fill(own, response, from, count - at);
+        ready_made events;
+        at += fill(own, response, &events, from, count - at);
         bool ends = from == items + at;
         if (at == count && !own->member) /* a group's events come in no order of the bus's */
             msi_bus_put_number(response, RESPONSE_POSITION, position);
-        if (response->size || response->no_memory) {
-            msgsrv_status status = send(own, response);
+        if (response->size || response->no_memory || events.count) {
+            own->responses++;
+            msgsrv_status status =
+                msi_bus_send_around(own->stream, response, events.before, events.parts, events.count + 2);
             if (status)
                 return status;
         }

@@ -93,6 +93,7 @@ START_TEST(options_of_a_subscription_that_are_wrong_are_named)
         {"pattern", {.pattern = "not a pattern"}},
         {"size", {.size = 1}},
         {"last", {.last = 1001}},
+        {"responder", {.group = "g", .responder = true}},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         if (strcmp(bad[i].name, "last") == 0)

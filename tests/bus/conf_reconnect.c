@@ -66,6 +66,29 @@ START_TEST(what_came_meanwhile_and_is_not_retained_is_told_exactly)
 }
 END_TEST
 
+START_TEST(what_was_missed_is_told_at_once_whatever_the_policy)
+{
+    static const msgsrv_bus_policy policies[] = {MSGSRV_DROP_OLDEST, MSGSRV_DROP_NEWEST, MSGSRV_LATEST,
+                                                 MSGSRV_DISCONNECT};
+    bt_sub *subs[4];
+    bt_handle *handle = bt_handle_new("sub");
+    bt_publish(bt.pub, "t", 1);
+    for (size_t i = 0; i < 4; i++)
+        subs[i] = bt_subscribe(handle, &(msgsrv_subscribe_options){.pattern = "t", .policy = policies[i]});
+    bt_server_stop();
+    publish_at_host("t", 2, 4);
+    bt_server_start(false);
+    for (size_t i = 0; i < 4; i++) {
+        BT_UNTIL(subs[i]->gaps == 1); /* and not with the next event only */
+        const bt_gap *gap = only_gap(subs[i], MSGSRV_GAP_DISCONNECTED);
+        ck_assert_msg(gap->unknown || gap->total == 3, "policy %d: %llu are missing", (int)policies[i],
+                      (unsigned long long)gap->total);
+        ck_assert_uint_eq(bt_gap_of(gap, "t")->last, 4);
+        ck_assert_uint_eq(subs[i]->ended, 0);
+    }
+}
+END_TEST
+
 START_TEST(what_is_retained_comes_and_the_rest_is_told)
 {
     bt_declare_topic("t", BT_TYPE, NULL, 3);
@@ -386,6 +409,7 @@ END_TEST
 const conf_test conf_reconnect[] = {
     {&a_subscription_goes_on_after_its_connection_was_lost, "remote"},
     {&what_came_meanwhile_and_is_not_retained_is_told_exactly, "remote dense_sequence"},
+    {&what_was_missed_is_told_at_once_whatever_the_policy, "remote dense_sequence"},
     {&what_is_retained_comes_and_the_rest_is_told, "remote retained dense_sequence"},
     {&when_all_that_came_is_retained_nothing_is_missing, "remote retained dense_sequence"},
     {&a_topic_that_began_meanwhile_is_told_too, "remote dense_sequence"},

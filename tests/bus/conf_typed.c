@@ -129,6 +129,18 @@ START_TEST(a_typed_subscription_gets_its_type_alone)
 }
 END_TEST
 
+START_TEST(typed_functions_that_are_missing_are_named)
+{
+    msgsrv_error error = {0};
+    BT_STATUS(MSGSRV_INVALID_ARGUMENT, messages_EchoMessage_subscribe(bt.pub->bus, NULL, NULL, NULL, NULL, &error), "");
+    BT_CONTAINS(error.text, "functions is NULL");
+    error = (msgsrv_error){0};
+    BT_STATUS(MSGSRV_INVALID_ARGUMENT, messages_EchoMessage_consume(bt.pub->bus, "q", NULL, NULL, NULL, NULL, &error),
+              "");
+    BT_CONTAINS(error.text, "functions is NULL");
+}
+END_TEST
+
 START_TEST(a_typed_subscription_to_a_topic_of_another_type_names_both)
 {
     told *what = begin((told){0});
@@ -270,6 +282,7 @@ END_TEST
 
 const conf_test conf_typed[] = {
     {&a_typed_subscription_gets_its_type_alone, NULL},
+    {&typed_functions_that_are_missing_are_named, NULL},
     {&a_typed_subscription_to_a_topic_of_another_type_names_both, NULL},
     {&a_declared_topic_retains_for_typed_subscriptions, "retained"},
     {&a_handle_may_be_freed_inside_a_typed_event, NULL},

@@ -79,7 +79,8 @@ static void drop(model_queue *model, model_message *message, const char *reason)
 static void trim(model_queue *model)
 {
     model_message *oldest;
-    while (total(model, true, -1, false) > model->settings.max_dead_letters &&
+    while ((total(model, true, -1, false) > model->settings.max_dead_letters ||
+            total(model, true, -1, true) > model->settings.max_bytes) &&
            (oldest = lowest(model, true, MODEL_READY)) != NULL)
         drop(model, oldest, "dead-letters-full");
 }

@@ -148,6 +148,24 @@ START_TEST(dead_letters_are_bounded_and_the_oldest_goes)
 }
 END_TEST
 
+START_TEST(dead_letters_are_bounded_in_bytes_as_the_queue_is)
+{
+    uint64_t bytes = 0;
+    OPEN(0);
+    put("a");
+    bytes = info().bytes;
+    close_queue();
+    OPEN(.max_bytes = 2 * bytes);
+    die("a");
+    die("b");
+    ck_assert_str_eq(lost_text, "");
+    die("c");
+    ck_assert_str_eq(lost_text, "a:dead-letters-full ");
+    ck_assert_str_eq(shown(true), "b:1:rejected:b:b c:1:rejected:c:c ");
+    close_queue();
+}
+END_TEST
+
 START_TEST(dead_letters_are_consumed_without_another_death)
 {
     uint64_t id;
@@ -269,6 +287,6 @@ END_TEST
 TS_MAIN("queue_dead", after_so_many_deliveries_it_is_dead_however_it_came_back,
         a_delayed_nak_of_the_last_delivery_is_the_end_as_well, a_rejected_one_is_dead_with_its_reason,
         of_a_long_reason_the_beginning_is_kept_in_whole_characters, without_dead_letters_what_dies_is_told,
-        dead_letters_are_bounded_and_the_oldest_goes, dead_letters_are_consumed_without_another_death,
-        one_put_back_is_as_new_but_for_its_history, what_does_not_fit_is_not_put_back,
-        a_purge_spares_what_is_with_consumers)
+        dead_letters_are_bounded_and_the_oldest_goes, dead_letters_are_bounded_in_bytes_as_the_queue_is,
+        dead_letters_are_consumed_without_another_death, one_put_back_is_as_new_but_for_its_history,
+        what_does_not_fit_is_not_put_back, a_purge_spares_what_is_with_consumers)

@@ -90,7 +90,7 @@ void bt_forget(bt_handle *handle)
     ck_assert_ptr_eq(handle, &bt.handles[bt.handle_count - 1]);
     bt_free(handle);
     if (handle->base != NULL) {
-        event_base_loop(handle->base, EVLOOP_NONBLOCK);
+        event_base_loop(handle->base, EVLOOP_ONCE | EVLOOP_NONBLOCK); /* without ONCE, for as long as anything is active */
         event_base_free(handle->base);
     }
     bt.handle_count--;
@@ -100,7 +100,7 @@ static bool drive(bt_handle *handle)
 {
     uint64_t before = bt.told;
     if (handle->base != NULL)
-        event_base_loop(handle->base, EVLOOP_NONBLOCK);
+        event_base_loop(handle->base, EVLOOP_ONCE | EVLOOP_NONBLOCK); /* without ONCE, for as long as anything is active */
     else
         msgsrv_bus_poll(handle->bus, 0, NULL);
     return bt.told != before;

@@ -61,6 +61,8 @@ extern bt_world bt;
 /* Makes the bus anew; options NULL: defaults. For the remote engine the server as well. */
 void bt_open(const msgsrv_bus_options *options);
 void bt_close(void);
+/* Forgets what has ended, and what it was told. */
+void bt_clean(void);
 /* The same in the middle of a test: everything that was there is gone. */
 void bt_reopen(const msgsrv_bus_options *options);
 
@@ -79,7 +81,8 @@ bool bt_turn(void);
 void bt_turn_until(uint64_t end, const char *what, const char *file, int line);
 #define BT_UNTIL(condition)                                         \
     do {                                                            \
-        for (uint64_t bt_end_ = ts_guard(); !(condition);)          \
+        uint64_t bt_end_ = ts_guard();                              \
+        while (!(condition))                                        \
             bt_turn_until(bt_end_, #condition, __FILE__, __LINE__); \
     } while (0)
 /* Everything that was published before has reached those who are driven: an event of its own goes round. */

@@ -223,6 +223,8 @@ static uint64_t follow(const bt_item *item, const char *topic, uint64_t at)
     const bt_gap_topic *entry = find_topic(item->gap, topic);
     if (entry == NULL)
         return at;
+    if (entry->first == 0 && item->gap->unknown && entry->last >= at)
+        return entry->last; /* all that may be known after a lost connection */
     TS_CHECK(entry->first == at + 1 && entry->last - entry->first + 1 == entry->count,
              "%s: a gap of %llu from %llu to %llu after %llu", topic, (unsigned long long)entry->count,
              (unsigned long long)entry->first, (unsigned long long)entry->last, (unsigned long long)at);
@@ -464,6 +466,26 @@ static void free_consumer(bt_consumer *consumer)
         free(consumer->items[i].topic);
     free(consumer->items);
     free(consumer);
+}
+
+void bt_clean(void)
+{
+    for (bt_sub **at = &bt.subs, *sub; (sub = *at) != NULL;) {
+        if (sub->ended == 0) {
+            at = &sub->next;
+            continue;
+        }
+        *at = sub->next;
+        free_sub(sub);
+    }
+    for (bt_consumer **at = &bt.consumers, *consumer; (consumer = *at) != NULL;) {
+        if (consumer->ended == 0) {
+            at = &consumer->next;
+            continue;
+        }
+        *at = consumer->next;
+        free_consumer(consumer);
+    }
 }
 
 void bt_close(void)

@@ -329,10 +329,10 @@ class Topics(BusTestCase):
     def test_no_such_topic(self):
         self.pub("sensors.kitchen", "x")
         for command in ("topics", "hz", "bw"):
-            self.check_match(self.run_client(command, "sensors.kitchem"), 5, r"(TOPIC.*\n)?",
+            self.check_match(self.run_client(command, "sensors.kitchem"), 5, "",
                              rf'msgsrv-client: {command}: NOT_FOUND: there is no topic "sensors\.kitchem" '
                              r"\(did you mean sensors\.kitchen\?\)\n")
-            self.check_match(self.run_client(command, "elsewhere"), 5, r"(TOPIC.*\n)?",
+            self.check_match(self.run_client(command, "elsewhere"), 5, "",
                              rf'msgsrv-client: {command}: NOT_FOUND: there is no topic "elsewhere"\n')
             self.check_match(self.run_client(command, "a..b"), 3, "", rf"msgsrv-client: {command}: INVALID_ARGUMENT: .+\n")
         for command in ("hz", "bw"):

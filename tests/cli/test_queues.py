@@ -208,6 +208,13 @@ class Queues(BusTestCase):
         self.check(self.run_client("consume", "elsewhere"), 5,
                    err='msgsrv-client: consume: NOT_FOUND: there is no queue "elsewhere"\n')
 
+    def test_the_dead_letter_queue_instead_of_the_queue(self):
+        self.good("queue", "declare", "q")
+        for action, method in (("list", "Peek"), ("retry", "Retry"), ("purge", "Purge")):
+            self.check(self.run_client("dlq", action, "$dlq.q"), 3,
+                       err=f'msgsrv-client: {method}: INVALID_ARGUMENT: the queue "$dlq.q": the queue itself is meant, '
+                       "without $dlq.\n")
+
     def test_usage(self):
         for arguments, text in (
                 (("queue",), "queue takes declare, peek, purge or delete, and the NAME of a queue (see --help)"),
@@ -261,6 +268,13 @@ class Doctor(BusTestCase):
         self.assertEqual(self.kinds("a"), ["NOBODY_PUBLISHES", "NOBODY_SUBSCRIBES"])
         self.pub("a", "x")
         self.assertEqual(self.kinds("a"), ["NOBODY_PUBLISHES", "NOBODY_SUBSCRIBES"])
+        self.assertIn("published the 1 event on a ", self.run_client("doctor", "a").out)
+
+    def test_published_one_by_one(self):
+        with self.talk("sub", "a"):
+            self.wait_for_subscriptions(1)
+            self.pub("a", "x")
+            self.assertEqual(self.kinds("a"), ["FINE"])
 
     def test_fine(self):
         with self.talk("bench", "pubsub", "--seconds", "1000", "--outstanding", "1") as talk:

@@ -361,6 +361,67 @@ START_TEST(a_bus_outlives_its_handle_for_the_server)
 }
 END_TEST
 
+/* One of several threads, each on a loop of the server's of its own: publishes, and gets what all publish. */
+enum { FRIENDS = 4, EACH = 1000 };
+static api_event subscribed;
+
+static void *befriend(void *arg)
+{
+    unsigned own = *(const unsigned *)arg;
+    char topic[16];
+    (void)snprintf(topic, sizeof topic, "t.%u", own);
+    unsigned next[FRIENDS] = {0};
+    msgsrv_client *client = api_client(world.server, NULL);
+    msgsrv_bus_v1_SubscribeRequest wanted = {.pattern = "t.*", .max_events = FRIENDS * EACH};
+    msgsrv_stream *stream = bus_subscribe(client, &wanted, NULL);
+    api_event_add(&subscribed);
+    api_event_wait(&subscribed, FRIENDS);
+    msgsrv_stream *publisher = bus_stream(client, &msgsrv_bus_v1_Bus_PublishStream_method, NULL, NULL);
+    for (unsigned i = 0; i < EACH; i++) {
+        uint8_t room[8];
+        msgsrv_bus_v1_Publication publication = {.topic = topic, .type = BUS_TYPE, .payload = bus_payload(room, i)};
+        bus_write(publisher,
+                  &(msgsrv_bus_v1_PublishStreamRequest){.publications = &publication, .publications_count = 1});
+    }
+    for (unsigned count = 0; count < FRIENDS * EACH;) {
+        msgsrv_bus_v1_SubscribeResponse response = msgsrv_bus_v1_SubscribeResponse_init_zero;
+        ck_assert(msgsrv_stream_read(stream, &response));
+        ck_assert(!response.has_gap);
+        for (size_t i = 0; i < response.events_count; i++, count++) {
+            unsigned from = (unsigned)(response.events[i].topic[2] - '0');
+            ck_assert_uint_lt(from, FRIENDS);
+            ck_assert_uint_eq(bus_number(&response.events[i]), next[from]);
+            next[from]++;
+        }
+        msgsrv_bus_v1_SubscribeResponse_release(&response);
+    }
+    bus_leave(stream);
+    bus_end(publisher, MSGSRV_OK, "");
+    msgsrv_client_free(client);
+    return NULL;
+}
+
+START_TEST(the_loops_of_a_server_share_one_bus)
+{
+    msgsrv_error error;
+    pthread_t threads[FRIENDS];
+    unsigned numbers[FRIENDS];
+    api_event_init(&subscribed);
+    api_ok(msgsrv_bus_open("mem:", NULL, &world.bus, &error), &error);
+    world.server = api_server_new(NULL, &(msgsrv_server_options){.threads = FRIENDS}, NULL, NULL);
+    api_ok(msgsrv_bus_serve(world.bus, world.server, &error), &error);
+    api_ok(msgsrv_server_start(world.server, &error), &error);
+    for (unsigned i = 0; i < FRIENDS; i++) {
+        numbers[i] = i;
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, befriend, &numbers[i]), 0);
+    }
+    for (unsigned i = 0; i < FRIENDS; i++)
+        pthread_join(threads[i], NULL);
+    msgsrv_server_free(world.server);
+    msgsrv_bus_free(world.bus);
+}
+END_TEST
+
 START_TEST(a_bus_is_served_once_and_where_its_events_fit)
 {
     msgsrv_error error;
@@ -386,4 +447,5 @@ TS_MAIN("api_services_bus", an_event_reaches_a_subscriber_as_it_was_published,
         a_subscriber_that_does_not_read_loses_by_its_policy_and_delays_nobody,
         a_member_of_a_group_that_goes_leaves_what_it_has_not_got_to_another, a_subscription_that_was_lost_goes_on,
         what_cannot_be_subscribed_is_refused_by_name, a_draining_server_ends_what_would_last,
-        a_bus_outlives_its_handle_for_the_server, a_bus_is_served_once_and_where_its_events_fit)
+        a_bus_outlives_its_handle_for_the_server, the_loops_of_a_server_share_one_bus,
+        a_bus_is_served_once_and_where_its_events_fit)

@@ -88,6 +88,9 @@ static inline msgsrv_status classic_Config_subscribe(
     classic_Config_subscriber_closure closure;
     msgsrv_subscriber untyped;
 
+    if (subscriber == NULL)
+        return msgsrv_bus_subscribe_typed(bus, &classic_Config_type, options, NULL, ctx,
+                                          NULL, 0, handle, error);
     closure.event = subscriber->event;
     closure.ctx = ctx;
     untyped.event = subscriber->event ? classic_Config_subscriber_event : NULL;
@@ -131,6 +134,9 @@ static inline msgsrv_status classic_Config_consume(
     classic_Config_consumer_closure closure;
     msgsrv_consumer untyped;
 
+    if (consumer == NULL)
+        return msgsrv_bus_consume_typed(bus, queue, &classic_Config_type, options, NULL, ctx,
+                                        NULL, 0, handle, error);
     closure.message = consumer->message;
     closure.ctx = ctx;
     untyped.message = consumer->message ? classic_Config_consumer_message : NULL;
@@ -242,6 +248,9 @@ static inline msgsrv_status classic_Data_subscribe(
     classic_Data_subscriber_closure closure;
     msgsrv_subscriber untyped;
 
+    if (subscriber == NULL)
+        return msgsrv_bus_subscribe_typed(bus, &classic_Data_type, options, NULL, ctx,
+                                          NULL, 0, handle, error);
     closure.event = subscriber->event;
     closure.ctx = ctx;
     untyped.event = subscriber->event ? classic_Data_subscriber_event : NULL;
@@ -285,6 +294,9 @@ static inline msgsrv_status classic_Data_consume(
     classic_Data_consumer_closure closure;
     msgsrv_consumer untyped;
 
+    if (consumer == NULL)
+        return msgsrv_bus_consume_typed(bus, queue, &classic_Data_type, options, NULL, ctx,
+                                        NULL, 0, handle, error);
     closure.message = consumer->message;
     closure.ctx = ctx;
     untyped.message = consumer->message ? classic_Data_consumer_message : NULL;

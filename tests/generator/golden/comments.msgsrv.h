@@ -81,6 +81,9 @@ static inline msgsrv_status comments_Text_subscribe(
     comments_Text_subscriber_closure closure;
     msgsrv_subscriber untyped;
 
+    if (subscriber == NULL)
+        return msgsrv_bus_subscribe_typed(bus, &comments_Text_type, options, NULL, ctx,
+                                          NULL, 0, handle, error);
     closure.event = subscriber->event;
     closure.ctx = ctx;
     untyped.event = subscriber->event ? comments_Text_subscriber_event : NULL;
@@ -124,6 +127,9 @@ static inline msgsrv_status comments_Text_consume(
     comments_Text_consumer_closure closure;
     msgsrv_consumer untyped;
 
+    if (consumer == NULL)
+        return msgsrv_bus_consume_typed(bus, queue, &comments_Text_type, options, NULL, ctx,
+                                        NULL, 0, handle, error);
     closure.message = consumer->message;
     closure.ctx = ctx;
     untyped.message = consumer->message ? comments_Text_consumer_message : NULL;

@@ -97,6 +97,9 @@ static inline msgsrv_status plant_inventory_v2_Device_subscribe(
     plant_inventory_v2_Device_subscriber_closure closure;
     msgsrv_subscriber untyped;
 
+    if (subscriber == NULL)
+        return msgsrv_bus_subscribe_typed(bus, &plant_inventory_v2_Device_type, options, NULL, ctx,
+                                          NULL, 0, handle, error);
     closure.event = subscriber->event;
     closure.ctx = ctx;
     untyped.event = subscriber->event ? plant_inventory_v2_Device_subscriber_event : NULL;
@@ -140,6 +143,9 @@ static inline msgsrv_status plant_inventory_v2_Device_consume(
     plant_inventory_v2_Device_consumer_closure closure;
     msgsrv_consumer untyped;
 
+    if (consumer == NULL)
+        return msgsrv_bus_consume_typed(bus, queue, &plant_inventory_v2_Device_type, options, NULL, ctx,
+                                        NULL, 0, handle, error);
     closure.message = consumer->message;
     closure.ctx = ctx;
     untyped.message = consumer->message ? plant_inventory_v2_Device_consumer_message : NULL;
@@ -237,6 +243,9 @@ static inline msgsrv_status plant_inventory_v2_Device_Position_subscribe(
     plant_inventory_v2_Device_Position_subscriber_closure closure;
     msgsrv_subscriber untyped;
 
+    if (subscriber == NULL)
+        return msgsrv_bus_subscribe_typed(bus, &plant_inventory_v2_Device_Position_type, options, NULL, ctx,
+                                          NULL, 0, handle, error);
     closure.event = subscriber->event;
     closure.ctx = ctx;
     untyped.event = subscriber->event ? plant_inventory_v2_Device_Position_subscriber_event : NULL;
@@ -280,6 +289,9 @@ static inline msgsrv_status plant_inventory_v2_Device_Position_consume(
     plant_inventory_v2_Device_Position_consumer_closure closure;
     msgsrv_consumer untyped;
 
+    if (consumer == NULL)
+        return msgsrv_bus_consume_typed(bus, queue, &plant_inventory_v2_Device_Position_type, options, NULL, ctx,
+                                        NULL, 0, handle, error);
     closure.message = consumer->message;
     closure.ctx = ctx;
     untyped.message = consumer->message ? plant_inventory_v2_Device_Position_consumer_message : NULL;
@@ -377,6 +389,9 @@ static inline msgsrv_status plant_inventory_v2_Device_Channel_subscribe(
     plant_inventory_v2_Device_Channel_subscriber_closure closure;
     msgsrv_subscriber untyped;
 
+    if (subscriber == NULL)
+        return msgsrv_bus_subscribe_typed(bus, &plant_inventory_v2_Device_Channel_type, options, NULL, ctx,
+                                          NULL, 0, handle, error);
     closure.event = subscriber->event;
     closure.ctx = ctx;
     untyped.event = subscriber->event ? plant_inventory_v2_Device_Channel_subscriber_event : NULL;
@@ -420,6 +435,9 @@ static inline msgsrv_status plant_inventory_v2_Device_Channel_consume(
     plant_inventory_v2_Device_Channel_consumer_closure closure;
     msgsrv_consumer untyped;
 
+    if (consumer == NULL)
+        return msgsrv_bus_consume_typed(bus, queue, &plant_inventory_v2_Device_Channel_type, options, NULL, ctx,
+                                        NULL, 0, handle, error);
     closure.message = consumer->message;
     closure.ctx = ctx;
     untyped.message = consumer->message ? plant_inventory_v2_Device_Channel_consumer_message : NULL;
@@ -535,6 +553,9 @@ static inline msgsrv_status plant_inventory_v2_GetRequest_subscribe(
     plant_inventory_v2_GetRequest_subscriber_closure closure;
     msgsrv_subscriber untyped;
 
+    if (subscriber == NULL)
+        return msgsrv_bus_subscribe_typed(bus, &plant_inventory_v2_GetRequest_type, options, NULL, ctx,
+                                          NULL, 0, handle, error);
     closure.event = subscriber->event;
     closure.ctx = ctx;
     untyped.event = subscriber->event ? plant_inventory_v2_GetRequest_subscriber_event : NULL;
@@ -578,6 +599,9 @@ static inline msgsrv_status plant_inventory_v2_GetRequest_consume(
     plant_inventory_v2_GetRequest_consumer_closure closure;
     msgsrv_consumer untyped;
 
+    if (consumer == NULL)
+        return msgsrv_bus_consume_typed(bus, queue, &plant_inventory_v2_GetRequest_type, options, NULL, ctx,
+                                        NULL, 0, handle, error);
     closure.message = consumer->message;
     closure.ctx = ctx;
     untyped.message = consumer->message ? plant_inventory_v2_GetRequest_consumer_message : NULL;
@@ -675,6 +699,9 @@ static inline msgsrv_status plant_inventory_v2_ListRequest_subscribe(
     plant_inventory_v2_ListRequest_subscriber_closure closure;
     msgsrv_subscriber untyped;
 
+    if (subscriber == NULL)
+        return msgsrv_bus_subscribe_typed(bus, &plant_inventory_v2_ListRequest_type, options, NULL, ctx,
+                                          NULL, 0, handle, error);
     closure.event = subscriber->event;
     closure.ctx = ctx;
     untyped.event = subscriber->event ? plant_inventory_v2_ListRequest_subscriber_event : NULL;
@@ -718,6 +745,9 @@ static inline msgsrv_status plant_inventory_v2_ListRequest_consume(
     plant_inventory_v2_ListRequest_consumer_closure closure;
     msgsrv_consumer untyped;
 
+    if (consumer == NULL)
+        return msgsrv_bus_consume_typed(bus, queue, &plant_inventory_v2_ListRequest_type, options, NULL, ctx,
+                                        NULL, 0, handle, error);
     closure.message = consumer->message;
     closure.ctx = ctx;
     untyped.message = consumer->message ? plant_inventory_v2_ListRequest_consumer_message : NULL;
@@ -815,6 +845,9 @@ static inline msgsrv_status plant_inventory_v2_ListResponse_subscribe(
     plant_inventory_v2_ListResponse_subscriber_closure closure;
     msgsrv_subscriber untyped;
 
+    if (subscriber == NULL)
+        return msgsrv_bus_subscribe_typed(bus, &plant_inventory_v2_ListResponse_type, options, NULL, ctx,
+                                          NULL, 0, handle, error);
     closure.event = subscriber->event;
     closure.ctx = ctx;
     untyped.event = subscriber->event ? plant_inventory_v2_ListResponse_subscriber_event : NULL;
@@ -858,6 +891,9 @@ static inline msgsrv_status plant_inventory_v2_ListResponse_consume(
     plant_inventory_v2_ListResponse_consumer_closure closure;
     msgsrv_consumer untyped;
 
+    if (consumer == NULL)
+        return msgsrv_bus_consume_typed(bus, queue, &plant_inventory_v2_ListResponse_type, options, NULL, ctx,
+                                        NULL, 0, handle, error);
     closure.message = consumer->message;
     closure.ctx = ctx;
     untyped.message = consumer->message ? plant_inventory_v2_ListResponse_consumer_message : NULL;
@@ -955,6 +991,9 @@ static inline msgsrv_status plant_inventory_v2_DeleteResponse_subscribe(
     plant_inventory_v2_DeleteResponse_subscriber_closure closure;
     msgsrv_subscriber untyped;
 
+    if (subscriber == NULL)
+        return msgsrv_bus_subscribe_typed(bus, &plant_inventory_v2_DeleteResponse_type, options, NULL, ctx,
+                                          NULL, 0, handle, error);
     closure.event = subscriber->event;
     closure.ctx = ctx;
     untyped.event = subscriber->event ? plant_inventory_v2_DeleteResponse_subscriber_event : NULL;
@@ -998,6 +1037,9 @@ static inline msgsrv_status plant_inventory_v2_DeleteResponse_consume(
     plant_inventory_v2_DeleteResponse_consumer_closure closure;
     msgsrv_consumer untyped;
 
+    if (consumer == NULL)
+        return msgsrv_bus_consume_typed(bus, queue, &plant_inventory_v2_DeleteResponse_type, options, NULL, ctx,
+                                        NULL, 0, handle, error);
     closure.message = consumer->message;
     closure.ctx = ctx;
     untyped.message = consumer->message ? plant_inventory_v2_DeleteResponse_consumer_message : NULL;
@@ -1109,6 +1151,9 @@ static inline msgsrv_status plant_inventory_v2_Image_subscribe(
     plant_inventory_v2_Image_subscriber_closure closure;
     msgsrv_subscriber untyped;
 
+    if (subscriber == NULL)
+        return msgsrv_bus_subscribe_typed(bus, &plant_inventory_v2_Image_type, options, NULL, ctx,
+                                          NULL, 0, handle, error);
     closure.event = subscriber->event;
     closure.ctx = ctx;
     untyped.event = subscriber->event ? plant_inventory_v2_Image_subscriber_event : NULL;
@@ -1152,6 +1197,9 @@ static inline msgsrv_status plant_inventory_v2_Image_consume(
     plant_inventory_v2_Image_consumer_closure closure;
     msgsrv_consumer untyped;
 
+    if (consumer == NULL)
+        return msgsrv_bus_consume_typed(bus, queue, &plant_inventory_v2_Image_type, options, NULL, ctx,
+                                        NULL, 0, handle, error);
     closure.message = consumer->message;
     closure.ctx = ctx;
     untyped.message = consumer->message ? plant_inventory_v2_Image_consumer_message : NULL;

@@ -81,6 +81,9 @@ static inline msgsrv_status messages_EchoMessage_subscribe(
     messages_EchoMessage_subscriber_closure closure;
     msgsrv_subscriber untyped;
 
+    if (subscriber == NULL)
+        return msgsrv_bus_subscribe_typed(bus, &messages_EchoMessage_type, options, NULL, ctx,
+                                          NULL, 0, handle, error);
     closure.event = subscriber->event;
     closure.ctx = ctx;
     untyped.event = subscriber->event ? messages_EchoMessage_subscriber_event : NULL;
@@ -124,6 +127,9 @@ static inline msgsrv_status messages_EchoMessage_consume(
     messages_EchoMessage_consumer_closure closure;
     msgsrv_consumer untyped;
 
+    if (consumer == NULL)
+        return msgsrv_bus_consume_typed(bus, queue, &messages_EchoMessage_type, options, NULL, ctx,
+                                        NULL, 0, handle, error);
     closure.message = consumer->message;
     closure.ctx = ctx;
     untyped.message = consumer->message ? messages_EchoMessage_consumer_message : NULL;
@@ -221,6 +227,9 @@ static inline msgsrv_status messages_AddRequest_subscribe(
     messages_AddRequest_subscriber_closure closure;
     msgsrv_subscriber untyped;
 
+    if (subscriber == NULL)
+        return msgsrv_bus_subscribe_typed(bus, &messages_AddRequest_type, options, NULL, ctx,
+                                          NULL, 0, handle, error);
     closure.event = subscriber->event;
     closure.ctx = ctx;
     untyped.event = subscriber->event ? messages_AddRequest_subscriber_event : NULL;
@@ -264,6 +273,9 @@ static inline msgsrv_status messages_AddRequest_consume(
     messages_AddRequest_consumer_closure closure;
     msgsrv_consumer untyped;
 
+    if (consumer == NULL)
+        return msgsrv_bus_consume_typed(bus, queue, &messages_AddRequest_type, options, NULL, ctx,
+                                        NULL, 0, handle, error);
     closure.message = consumer->message;
     closure.ctx = ctx;
     untyped.message = consumer->message ? messages_AddRequest_consumer_message : NULL;
@@ -361,6 +373,9 @@ static inline msgsrv_status messages_AddResponse_subscribe(
     messages_AddResponse_subscriber_closure closure;
     msgsrv_subscriber untyped;
 
+    if (subscriber == NULL)
+        return msgsrv_bus_subscribe_typed(bus, &messages_AddResponse_type, options, NULL, ctx,
+                                          NULL, 0, handle, error);
     closure.event = subscriber->event;
     closure.ctx = ctx;
     untyped.event = subscriber->event ? messages_AddResponse_subscriber_event : NULL;
@@ -404,6 +419,9 @@ static inline msgsrv_status messages_AddResponse_consume(
     messages_AddResponse_consumer_closure closure;
     msgsrv_consumer untyped;
 
+    if (consumer == NULL)
+        return msgsrv_bus_consume_typed(bus, queue, &messages_AddResponse_type, options, NULL, ctx,
+                                        NULL, 0, handle, error);
     closure.message = consumer->message;
     closure.ctx = ctx;
     untyped.message = consumer->message ? messages_AddResponse_consumer_message : NULL;
@@ -501,6 +519,9 @@ static inline msgsrv_status messages_ClientMessage_subscribe(
     messages_ClientMessage_subscriber_closure closure;
     msgsrv_subscriber untyped;
 
+    if (subscriber == NULL)
+        return msgsrv_bus_subscribe_typed(bus, &messages_ClientMessage_type, options, NULL, ctx,
+                                          NULL, 0, handle, error);
     closure.event = subscriber->event;
     closure.ctx = ctx;
     untyped.event = subscriber->event ? messages_ClientMessage_subscriber_event : NULL;
@@ -544,6 +565,9 @@ static inline msgsrv_status messages_ClientMessage_consume(
     messages_ClientMessage_consumer_closure closure;
     msgsrv_consumer untyped;
 
+    if (consumer == NULL)
+        return msgsrv_bus_consume_typed(bus, queue, &messages_ClientMessage_type, options, NULL, ctx,
+                                        NULL, 0, handle, error);
     closure.message = consumer->message;
     closure.ctx = ctx;
     untyped.message = consumer->message ? messages_ClientMessage_consumer_message : NULL;
@@ -641,6 +665,9 @@ static inline msgsrv_status messages_ServerMessage_subscribe(
     messages_ServerMessage_subscriber_closure closure;
     msgsrv_subscriber untyped;
 
+    if (subscriber == NULL)
+        return msgsrv_bus_subscribe_typed(bus, &messages_ServerMessage_type, options, NULL, ctx,
+                                          NULL, 0, handle, error);
     closure.event = subscriber->event;
     closure.ctx = ctx;
     untyped.event = subscriber->event ? messages_ServerMessage_subscriber_event : NULL;
@@ -684,6 +711,9 @@ static inline msgsrv_status messages_ServerMessage_consume(
     messages_ServerMessage_consumer_closure closure;
     msgsrv_consumer untyped;
 
+    if (consumer == NULL)
+        return msgsrv_bus_consume_typed(bus, queue, &messages_ServerMessage_type, options, NULL, ctx,
+                                        NULL, 0, handle, error);
     closure.message = consumer->message;
     closure.ctx = ctx;
     untyped.message = consumer->message ? messages_ServerMessage_consumer_message : NULL;
@@ -781,6 +811,9 @@ static inline msgsrv_status messages_CountRequest_subscribe(
     messages_CountRequest_subscriber_closure closure;
     msgsrv_subscriber untyped;
 
+    if (subscriber == NULL)
+        return msgsrv_bus_subscribe_typed(bus, &messages_CountRequest_type, options, NULL, ctx,
+                                          NULL, 0, handle, error);
     closure.event = subscriber->event;
     closure.ctx = ctx;
     untyped.event = subscriber->event ? messages_CountRequest_subscriber_event : NULL;
@@ -824,6 +857,9 @@ static inline msgsrv_status messages_CountRequest_consume(
     messages_CountRequest_consumer_closure closure;
     msgsrv_consumer untyped;
 
+    if (consumer == NULL)
+        return msgsrv_bus_consume_typed(bus, queue, &messages_CountRequest_type, options, NULL, ctx,
+                                        NULL, 0, handle, error);
     closure.message = consumer->message;
     closure.ctx = ctx;
     untyped.message = consumer->message ? messages_CountRequest_consumer_message : NULL;
@@ -921,6 +957,9 @@ static inline msgsrv_status messages_CountReply_subscribe(
     messages_CountReply_subscriber_closure closure;
     msgsrv_subscriber untyped;
 
+    if (subscriber == NULL)
+        return msgsrv_bus_subscribe_typed(bus, &messages_CountReply_type, options, NULL, ctx,
+                                          NULL, 0, handle, error);
     closure.event = subscriber->event;
     closure.ctx = ctx;
     untyped.event = subscriber->event ? messages_CountReply_subscriber_event : NULL;
@@ -964,6 +1003,9 @@ static inline msgsrv_status messages_CountReply_consume(
     messages_CountReply_consumer_closure closure;
     msgsrv_consumer untyped;
 
+    if (consumer == NULL)
+        return msgsrv_bus_consume_typed(bus, queue, &messages_CountReply_type, options, NULL, ctx,
+                                        NULL, 0, handle, error);
     closure.message = consumer->message;
     closure.ctx = ctx;
     untyped.message = consumer->message ? messages_CountReply_consumer_message : NULL;
@@ -1061,6 +1103,9 @@ static inline msgsrv_status messages_SumRequest_subscribe(
     messages_SumRequest_subscriber_closure closure;
     msgsrv_subscriber untyped;
 
+    if (subscriber == NULL)
+        return msgsrv_bus_subscribe_typed(bus, &messages_SumRequest_type, options, NULL, ctx,
+                                          NULL, 0, handle, error);
     closure.event = subscriber->event;
     closure.ctx = ctx;
     untyped.event = subscriber->event ? messages_SumRequest_subscriber_event : NULL;
@@ -1104,6 +1149,9 @@ static inline msgsrv_status messages_SumRequest_consume(
     messages_SumRequest_consumer_closure closure;
     msgsrv_consumer untyped;
 
+    if (consumer == NULL)
+        return msgsrv_bus_consume_typed(bus, queue, &messages_SumRequest_type, options, NULL, ctx,
+                                        NULL, 0, handle, error);
     closure.message = consumer->message;
     closure.ctx = ctx;
     untyped.message = consumer->message ? messages_SumRequest_consumer_message : NULL;
@@ -1201,6 +1249,9 @@ static inline msgsrv_status messages_SumReply_subscribe(
     messages_SumReply_subscriber_closure closure;
     msgsrv_subscriber untyped;
 
+    if (subscriber == NULL)
+        return msgsrv_bus_subscribe_typed(bus, &messages_SumReply_type, options, NULL, ctx,
+                                          NULL, 0, handle, error);
     closure.event = subscriber->event;
     closure.ctx = ctx;
     untyped.event = subscriber->event ? messages_SumReply_subscriber_event : NULL;
@@ -1244,6 +1295,9 @@ static inline msgsrv_status messages_SumReply_consume(
     messages_SumReply_consumer_closure closure;
     msgsrv_consumer untyped;
 
+    if (consumer == NULL)
+        return msgsrv_bus_consume_typed(bus, queue, &messages_SumReply_type, options, NULL, ctx,
+                                        NULL, 0, handle, error);
     closure.message = consumer->message;
     closure.ctx = ctx;
     untyped.message = consumer->message ? messages_SumReply_consumer_message : NULL;

@@ -84,6 +84,9 @@ static inline msgsrv_status acme_store_v1_Order_subscribe(
     acme_store_v1_Order_subscriber_closure closure;
     msgsrv_subscriber untyped;
 
+    if (subscriber == NULL)
+        return msgsrv_bus_subscribe_typed(bus, &acme_store_v1_Order_type, options, NULL, ctx,
+                                          NULL, 0, handle, error);
     closure.event = subscriber->event;
     closure.ctx = ctx;
     untyped.event = subscriber->event ? acme_store_v1_Order_subscriber_event : NULL;
@@ -127,6 +130,9 @@ static inline msgsrv_status acme_store_v1_Order_consume(
     acme_store_v1_Order_consumer_closure closure;
     msgsrv_consumer untyped;
 
+    if (consumer == NULL)
+        return msgsrv_bus_consume_typed(bus, queue, &acme_store_v1_Order_type, options, NULL, ctx,
+                                        NULL, 0, handle, error);
     closure.message = consumer->message;
     closure.ctx = ctx;
     untyped.message = consumer->message ? acme_store_v1_Order_consumer_message : NULL;
@@ -224,6 +230,9 @@ static inline msgsrv_status acme_store_v1_Order_Line_subscribe(
     acme_store_v1_Order_Line_subscriber_closure closure;
     msgsrv_subscriber untyped;
 
+    if (subscriber == NULL)
+        return msgsrv_bus_subscribe_typed(bus, &acme_store_v1_Order_Line_type, options, NULL, ctx,
+                                          NULL, 0, handle, error);
     closure.event = subscriber->event;
     closure.ctx = ctx;
     untyped.event = subscriber->event ? acme_store_v1_Order_Line_subscriber_event : NULL;
@@ -267,6 +276,9 @@ static inline msgsrv_status acme_store_v1_Order_Line_consume(
     acme_store_v1_Order_Line_consumer_closure closure;
     msgsrv_consumer untyped;
 
+    if (consumer == NULL)
+        return msgsrv_bus_consume_typed(bus, queue, &acme_store_v1_Order_Line_type, options, NULL, ctx,
+                                        NULL, 0, handle, error);
     closure.message = consumer->message;
     closure.ctx = ctx;
     untyped.message = consumer->message ? acme_store_v1_Order_Line_consumer_message : NULL;
@@ -364,6 +376,9 @@ static inline msgsrv_status acme_store_v1_Order_Line_Discount_subscribe(
     acme_store_v1_Order_Line_Discount_subscriber_closure closure;
     msgsrv_subscriber untyped;
 
+    if (subscriber == NULL)
+        return msgsrv_bus_subscribe_typed(bus, &acme_store_v1_Order_Line_Discount_type, options, NULL, ctx,
+                                          NULL, 0, handle, error);
     closure.event = subscriber->event;
     closure.ctx = ctx;
     untyped.event = subscriber->event ? acme_store_v1_Order_Line_Discount_subscriber_event : NULL;
@@ -407,6 +422,9 @@ static inline msgsrv_status acme_store_v1_Order_Line_Discount_consume(
     acme_store_v1_Order_Line_Discount_consumer_closure closure;
     msgsrv_consumer untyped;
 
+    if (consumer == NULL)
+        return msgsrv_bus_consume_typed(bus, queue, &acme_store_v1_Order_Line_Discount_type, options, NULL, ctx,
+                                        NULL, 0, handle, error);
     closure.message = consumer->message;
     closure.ctx = ctx;
     untyped.message = consumer->message ? acme_store_v1_Order_Line_Discount_consumer_message : NULL;
@@ -522,6 +540,9 @@ static inline msgsrv_status acme_store_v1_Tree_subscribe(
     acme_store_v1_Tree_subscriber_closure closure;
     msgsrv_subscriber untyped;
 
+    if (subscriber == NULL)
+        return msgsrv_bus_subscribe_typed(bus, &acme_store_v1_Tree_type, options, NULL, ctx,
+                                          NULL, 0, handle, error);
     closure.event = subscriber->event;
     closure.ctx = ctx;
     untyped.event = subscriber->event ? acme_store_v1_Tree_subscriber_event : NULL;
@@ -565,6 +586,9 @@ static inline msgsrv_status acme_store_v1_Tree_consume(
     acme_store_v1_Tree_consumer_closure closure;
     msgsrv_consumer untyped;
 
+    if (consumer == NULL)
+        return msgsrv_bus_consume_typed(bus, queue, &acme_store_v1_Tree_type, options, NULL, ctx,
+                                        NULL, 0, handle, error);
     closure.message = consumer->message;
     closure.ctx = ctx;
     untyped.message = consumer->message ? acme_store_v1_Tree_consumer_message : NULL;
@@ -662,6 +686,9 @@ static inline msgsrv_status acme_store_v1_List_subscribe(
     acme_store_v1_List_subscriber_closure closure;
     msgsrv_subscriber untyped;
 
+    if (subscriber == NULL)
+        return msgsrv_bus_subscribe_typed(bus, &acme_store_v1_List_type, options, NULL, ctx,
+                                          NULL, 0, handle, error);
     closure.event = subscriber->event;
     closure.ctx = ctx;
     untyped.event = subscriber->event ? acme_store_v1_List_subscriber_event : NULL;
@@ -705,6 +732,9 @@ static inline msgsrv_status acme_store_v1_List_consume(
     acme_store_v1_List_consumer_closure closure;
     msgsrv_consumer untyped;
 
+    if (consumer == NULL)
+        return msgsrv_bus_consume_typed(bus, queue, &acme_store_v1_List_type, options, NULL, ctx,
+                                        NULL, 0, handle, error);
     closure.message = consumer->message;
     closure.ctx = ctx;
     untyped.message = consumer->message ? acme_store_v1_List_consumer_message : NULL;
@@ -802,6 +832,9 @@ static inline msgsrv_status acme_store_v1_Ping_subscribe(
     acme_store_v1_Ping_subscriber_closure closure;
     msgsrv_subscriber untyped;
 
+    if (subscriber == NULL)
+        return msgsrv_bus_subscribe_typed(bus, &acme_store_v1_Ping_type, options, NULL, ctx,
+                                          NULL, 0, handle, error);
     closure.event = subscriber->event;
     closure.ctx = ctx;
     untyped.event = subscriber->event ? acme_store_v1_Ping_subscriber_event : NULL;
@@ -845,6 +878,9 @@ static inline msgsrv_status acme_store_v1_Ping_consume(
     acme_store_v1_Ping_consumer_closure closure;
     msgsrv_consumer untyped;
 
+    if (consumer == NULL)
+        return msgsrv_bus_consume_typed(bus, queue, &acme_store_v1_Ping_type, options, NULL, ctx,
+                                        NULL, 0, handle, error);
     closure.message = consumer->message;
     closure.ctx = ctx;
     untyped.message = consumer->message ? acme_store_v1_Ping_consumer_message : NULL;
@@ -942,6 +978,9 @@ static inline msgsrv_status acme_store_v1_Pong_subscribe(
     acme_store_v1_Pong_subscriber_closure closure;
     msgsrv_subscriber untyped;
 
+    if (subscriber == NULL)
+        return msgsrv_bus_subscribe_typed(bus, &acme_store_v1_Pong_type, options, NULL, ctx,
+                                          NULL, 0, handle, error);
     closure.event = subscriber->event;
     closure.ctx = ctx;
     untyped.event = subscriber->event ? acme_store_v1_Pong_subscriber_event : NULL;
@@ -985,6 +1024,9 @@ static inline msgsrv_status acme_store_v1_Pong_consume(
     acme_store_v1_Pong_consumer_closure closure;
     msgsrv_consumer untyped;
 
+    if (consumer == NULL)
+        return msgsrv_bus_consume_typed(bus, queue, &acme_store_v1_Pong_type, options, NULL, ctx,
+                                        NULL, 0, handle, error);
     closure.message = consumer->message;
     closure.ctx = ctx;
     untyped.message = consumer->message ? acme_store_v1_Pong_consumer_message : NULL;
@@ -1082,6 +1124,9 @@ static inline msgsrv_status acme_store_v1_Numbers_subscribe(
     acme_store_v1_Numbers_subscriber_closure closure;
     msgsrv_subscriber untyped;
 
+    if (subscriber == NULL)
+        return msgsrv_bus_subscribe_typed(bus, &acme_store_v1_Numbers_type, options, NULL, ctx,
+                                          NULL, 0, handle, error);
     closure.event = subscriber->event;
     closure.ctx = ctx;
     untyped.event = subscriber->event ? acme_store_v1_Numbers_subscriber_event : NULL;
@@ -1125,6 +1170,9 @@ static inline msgsrv_status acme_store_v1_Numbers_consume(
     acme_store_v1_Numbers_consumer_closure closure;
     msgsrv_consumer untyped;
 
+    if (consumer == NULL)
+        return msgsrv_bus_consume_typed(bus, queue, &acme_store_v1_Numbers_type, options, NULL, ctx,
+                                        NULL, 0, handle, error);
     closure.message = consumer->message;
     closure.ctx = ctx;
     untyped.message = consumer->message ? acme_store_v1_Numbers_consumer_message : NULL;
@@ -1222,6 +1270,9 @@ static inline msgsrv_status acme_store_v1_Empty_subscribe(
     acme_store_v1_Empty_subscriber_closure closure;
     msgsrv_subscriber untyped;
 
+    if (subscriber == NULL)
+        return msgsrv_bus_subscribe_typed(bus, &acme_store_v1_Empty_type, options, NULL, ctx,
+                                          NULL, 0, handle, error);
     closure.event = subscriber->event;
     closure.ctx = ctx;
     untyped.event = subscriber->event ? acme_store_v1_Empty_subscriber_event : NULL;
@@ -1265,6 +1316,9 @@ static inline msgsrv_status acme_store_v1_Empty_consume(
     acme_store_v1_Empty_consumer_closure closure;
     msgsrv_consumer untyped;
 
+    if (consumer == NULL)
+        return msgsrv_bus_consume_typed(bus, queue, &acme_store_v1_Empty_type, options, NULL, ctx,
+                                        NULL, 0, handle, error);
     closure.message = consumer->message;
     closure.ctx = ctx;
     untyped.message = consumer->message ? acme_store_v1_Empty_consumer_message : NULL;

@@ -81,6 +81,9 @@ static inline msgsrv_status streams_v1_Item_subscribe(
     streams_v1_Item_subscriber_closure closure;
     msgsrv_subscriber untyped;
 
+    if (subscriber == NULL)
+        return msgsrv_bus_subscribe_typed(bus, &streams_v1_Item_type, options, NULL, ctx,
+                                          NULL, 0, handle, error);
     closure.event = subscriber->event;
     closure.ctx = ctx;
     untyped.event = subscriber->event ? streams_v1_Item_subscriber_event : NULL;
@@ -124,6 +127,9 @@ static inline msgsrv_status streams_v1_Item_consume(
     streams_v1_Item_consumer_closure closure;
     msgsrv_consumer untyped;
 
+    if (consumer == NULL)
+        return msgsrv_bus_consume_typed(bus, queue, &streams_v1_Item_type, options, NULL, ctx,
+                                        NULL, 0, handle, error);
     closure.message = consumer->message;
     closure.ctx = ctx;
     untyped.message = consumer->message ? streams_v1_Item_consumer_message : NULL;
@@ -221,6 +227,9 @@ static inline msgsrv_status streams_v1_Total_subscribe(
     streams_v1_Total_subscriber_closure closure;
     msgsrv_subscriber untyped;
 
+    if (subscriber == NULL)
+        return msgsrv_bus_subscribe_typed(bus, &streams_v1_Total_type, options, NULL, ctx,
+                                          NULL, 0, handle, error);
     closure.event = subscriber->event;
     closure.ctx = ctx;
     untyped.event = subscriber->event ? streams_v1_Total_subscriber_event : NULL;
@@ -264,6 +273,9 @@ static inline msgsrv_status streams_v1_Total_consume(
     streams_v1_Total_consumer_closure closure;
     msgsrv_consumer untyped;
 
+    if (consumer == NULL)
+        return msgsrv_bus_consume_typed(bus, queue, &streams_v1_Total_type, options, NULL, ctx,
+                                        NULL, 0, handle, error);
     closure.message = consumer->message;
     closure.ctx = ctx;
     untyped.message = consumer->message ? streams_v1_Total_consumer_message : NULL;

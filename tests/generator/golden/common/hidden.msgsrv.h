@@ -81,6 +81,9 @@ static inline msgsrv_status acme_common_Hidden_subscribe(
     acme_common_Hidden_subscriber_closure closure;
     msgsrv_subscriber untyped;
 
+    if (subscriber == NULL)
+        return msgsrv_bus_subscribe_typed(bus, &acme_common_Hidden_type, options, NULL, ctx,
+                                          NULL, 0, handle, error);
     closure.event = subscriber->event;
     closure.ctx = ctx;
     untyped.event = subscriber->event ? acme_common_Hidden_subscriber_event : NULL;
@@ -124,6 +127,9 @@ static inline msgsrv_status acme_common_Hidden_consume(
     acme_common_Hidden_consumer_closure closure;
     msgsrv_consumer untyped;
 
+    if (consumer == NULL)
+        return msgsrv_bus_consume_typed(bus, queue, &acme_common_Hidden_type, options, NULL, ctx,
+                                        NULL, 0, handle, error);
     closure.message = consumer->message;
     closure.ctx = ctx;
     untyped.message = consumer->message ? acme_common_Hidden_consumer_message : NULL;
