@@ -258,7 +258,6 @@ static void on_encoding(msi_grpc_exchange *exchange, msi_view value)
 
 static void on_metadata(msi_grpc_exchange *exchange, msi_view name, msi_view value)
 {
-    msi_grpc_request *request = &exchange->request;
     msgsrv_error error;
     if (is(name, "msgsrv-require")) {
         (void)msi_error(&error, MSGSRV_UNIMPLEMENTED, "this server does not know what the call requires: \"%.*s\"",
