@@ -405,6 +405,7 @@ static void begin_unary(msi_grpc_exchange *exchange, msi_view body)
     }
     exchange->begun = true;
     exchange->in_ready = true;
+    session->h2.waits = true;
     TAILQ_INSERT_TAIL(&session->ready, exchange, next_ready);
 }
 
@@ -429,6 +430,7 @@ void msi_grpc_begin_ready(msi_grpc_session *session)
         begin_with(exchange, (msi_view){body.data, body.len});
         msi_buf_release(&body);
     }
+    session->h2.waits = !TAILQ_EMPTY(&session->ready);
 }
 
 void msi_grpc_headers(msi_h2 *h2, msi_h2_stream *stream, bool last)

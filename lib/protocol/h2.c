@@ -407,7 +407,7 @@ void msi_h2_progress(msi_h2 *h2)
     if (h2->sending || h2->receiving || h2->ended)
         return;
     /* Not here, in the middle of sending: the loop's next turn. */
-    if (nghttp2_session_want_write(h2->session))
+    if (h2->waits || nghttp2_session_want_write(h2->session))
         msi_loop_defer(h2->conn->loop, &h2->flush);
     if (msi_conn_backlog(h2->conn) < h2->conn->limits->max_output / 2)
         msi_outlet_progress(&h2->outlet);

@@ -141,9 +141,10 @@ struct msi_h2 {
     msi_allowance settings;
     msi_allowance idle_frames;
     msi_allowance resets;
-    uint32_t earned;    /* window updates that are free, because we have sent something for them */
-    bool spoken;        /* we have sent something since the last ping, which is free therefore */
-    bool preface;       /* server: the client's has come */
+    uint32_t earned; /* window updates that are free, because we have sent something for them */
+    bool spoken;     /* we have sent something since the last ping, which is free therefore */
+    bool waits;   /* the role's: something waits for room, and role->moved() has to be called when there may be some */
+    bool preface; /* server: the client's has come */
     bool peer_resets;   /* a RST_STREAM of the peer's is being looked at */
     bool terminated;    /* nghttp2 has ended the session, for a breach: it has written GOAWAY */
     bool receiving;     /* inside nghttp2_session_mem_recv() */
