@@ -340,7 +340,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     p.opaque = size > 14 && memcmp(data + 1, "PRI * HTTP/2.0", 14) == 0;
 #else
     static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0";
-    send_all(&p, (const uint8_t *)preface, sizeof preface, SIZE_MAX); /* and empty SETTINGS, whose last byte is the text's end */
+    send_all(&p, (const uint8_t *)preface, sizeof preface,
+             SIZE_MAX); /* and empty SETTINGS, whose last byte is the text's end */
 #endif
     send_all(&p, data + 1, size - 1, pieces[data[0] % 8]);
     if (data[0] & 8) {

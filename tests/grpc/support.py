@@ -200,7 +200,7 @@ class GrpcTestCase(TestCase):
     """With a server, whose statistics are looked at when it has ended."""
 
     def serve(self, *arguments):
-        context = server("--stats", "--json", "--log-level", "warning", "--grace", "2s", *arguments)
+        context = server("--stats", "--json", "--log-level", "warning", "--grace", "2s", "--linger", "50ms", *arguments)
         program = context.__enter__()
         self.addCleanup(context.__exit__, None, None, None)
         return program

@@ -29,6 +29,7 @@ class Attacks(GrpcTestCase):
         """The bystander is served, and what was refused is this."""
         self.bystander.send(self.bystander.call(1))
         self.assertEqual(self.bystander.status(1), 0)
+        self.bystander.socket.close()
         self.assertEqual(self.refused(self.program), refused)
 
     def test_rapid_reset(self):
