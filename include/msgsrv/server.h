@@ -92,6 +92,8 @@ typedef struct msgsrv_server_options {
     uint32_t http_max_head; /**< Bytes of an HTTP/1.1 request before its body; default 16 KiB, 1 KiB to 64 KiB. Over it: 431. */
     uint32_t http_max_line;   /**< Bytes of its first line; default 4 KiB, 64 to 64 KiB. Over it: 414. */
     uint32_t http_max_fields; /**< Its header lines; default 100, 1 to 1,000. Over it: 431. */
+    uint32_t resets_per_second; /**< Refill of an HTTP/2 connection's allowance for streams that it resets; default 100, from 1, or NONE. */
+    uint32_t reset_burst; /**< The allowance when full; default 1,000, from 1. Over it: GOAWAY ENHANCE_YOUR_CALM. */
 } msgsrv_server_options;
 
 MSGSRV_BEGIN_DECLS

@@ -13,7 +13,7 @@
  */
 #define MSGSRV_REFUSAL_LIST(X)                                                                  \
     X(CONNECTIONS, "connections")           /* over max_connections: closed without a byte */   \
-    X(PROTOCOL_HTTP2, "protocol_http2")     /* first bytes of HTTP/2, which is not built yet */ \
+    X(PROTOCOL_HTTP2, "protocol_http2")     /* first bytes of HTTP/2, where it is not served */      \
     X(PROTOCOL_HTTP1, "protocol_http1")     /* first byte of HTTP/1, with no_http */            \
     X(PROTOCOL_TLS, "protocol_tls")         /* first byte of TLS */                             \
     X(PROTOCOL_UNKNOWN, "protocol_unknown") /* any other first byte */                          \
@@ -44,7 +44,13 @@
     X(HTTP_CHUNKS, "http_chunks")           /* chunk extensions or trailers over a limit */     \
     X(HTTP_METHOD, "http_method")           /* a method that the path does not have */          \
     X(HTTP_PATH, "http_path")               /* an unknown path */                               \
-    X(HTTP_MEDIA, "http_media")             /* a body of a type or coding that is not read */
+    X(HTTP_MEDIA, "http_media")             /* a body of a type or coding that is not read */ \
+    X(HTTP, "http")                         /* HTTP/2: a request that is not gRPC's */               \
+    X(COMPRESSION, "compression")           /* gRPC: a message that does not decompress */           \
+    X(STREAM_ID, "stream_id")               /* HTTP/2: an id that is not above the last: it ended */ \
+    X(RESETS, "resets")                     /* HTTP/2: too many resets: the connection ended */      \
+    X(SETTINGS, "settings")                 /* HTTP/2: too many SETTINGS: the connection ended */    \
+    X(HEADER_BLOCK, "header_block")         /* HTTP/2: headers without end: the connection ended */
 
 /* clang-format off */
 /** Indices of msgsrv_stats::refused. New ones are added at the end. */

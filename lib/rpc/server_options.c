@@ -39,6 +39,8 @@ static msgsrv_status check(msgsrv_server_options *o, msgsrv_error *error)
         {"http_max_head", &o->http_max_head, MSI_HTTP_MAX_HEAD, MSI_KIB, 64 * MSI_KIB, false},
         {"http_max_line", &o->http_max_line, MSI_HTTP_MAX_LINE, 64, 64 * MSI_KIB, false},
         {"http_max_fields", &o->http_max_fields, MSI_HTTP_MAX_FIELDS, 1, 1000, false},
+        {"resets_per_second", &o->resets_per_second, MSI_RESETS_PER_SECOND, 1, MSGSRV_NONE - 1, true},
+        {"reset_burst", &o->reset_burst, MSI_RESET_BURST, 1, MSGSRV_NONE - 1, false},
     };
     if (o->base && o->threads)
         return msi_error(
@@ -85,6 +87,8 @@ msgsrv_status msi_server_take_options(msgsrv_server *server, const msgsrv_server
         .idle_frames_per_second = o->idle_frames_per_second,
         .max_stream_output = o->max_stream_output,
         .max_unread = o->max_unread,
+        .resets_per_second = o->resets_per_second,
+        .reset_burst = o->reset_burst,
         .plain_max_calls = o->plain_max_calls,
         .plain_max_bytes = o->plain_max_bytes,
         .plain_timeout_ms = never_is_zero(o->plain_timeout_ms),

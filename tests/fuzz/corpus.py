@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Makes the seeds of the fuzz targets: small files, one story each, in corpus/frame, corpus/server, corpus/decode,
+"""Makes the seeds of the fuzz targets: small files, one story each, in corpus/frame, corpus/server, corpus/h2, corpus/decode,
 corpus/json and corpus/http1.
 
     corpus.py           writes them anew
@@ -293,6 +293,49 @@ HTTP = {
 }
 
 
+def h2(kind, flags, stream, payload=b""):
+    """A frame of HTTP/2."""
+    return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
+
+
+def h2_request(method, stream, end=False, **more):
+    """A request's headers, literally: nothing of it is in a table."""
+    fields = {":method": "POST", ":scheme": "http", ":path": f"/messages.Demo/{method}", "content-type": "application/grpc", **more}
+    block = b"".join(b"\0" + bytes([len(name)]) + name.encode() + bytes([len(value)]) + value.encode()
+                     for name, value in ((name.replace("_", "-"), value) for name, value in fields.items()))
+    return h2(1, 5 if end else 4, stream, block)
+
+
+def grpc(body, compressed=0):
+    return bytes([compressed]) + len(body).to_bytes(4, "big") + body
+
+
+H2_ECHO = h2_request("Echo", 1) + h2(0, 1, 1, grpc(field(1, "text")))
+H2 = {
+    "echo": H2_ECHO,
+    "held": h2_request("Echo", 1) + h2(0, 1, 1, grpc(field(1, "held"))) + h2(3, 0, 1, b"\0\0\0\x08"),
+    "metadata": h2_request("Add", 1, a_bin="AAEC,Aw==", b="text") + h2(0, 1, 1, grpc(uint(1, 5))),
+    "timeout": h2_request("Echo", 1, grpc_timeout="5m") + h2(0, 1, 1, grpc(field(1, "held"))),
+    "count": h2_request("Count", 1) + h2(0, 1, 1, grpc(uint(2, 3000))) + h2(8, 0, 1, b"\0\0\1\0") + h2(3, 0, 1, b"\0\0\0\x08"),
+    "sum": h2_request("Sum", 1) + h2(0, 0, 1, grpc(uint(1, 5)) * 9) + h2(0, 1, 1),
+    "chat": h2_request("Chat", 1) + h2(0, 0, 1, grpc(field(1, "a")) + grpc(field(1, "hb"))) + h2(0, 1, 1, grpc(b"")),
+    "pieces": h2_request("Echo", 1) + b"".join(h2(0, 0, 1, bytes([c])) for c in grpc(field(1, "text"))) + h2(0, 1, 1),
+    "long": h2_request("Echo", 1) + h2(0, 1, 1, grpc(field(1, "x" * 4000))),
+    "too_long": h2_request("Echo", 1) + h2(0, 1, 1, grpc(field(1, "x" * 5000))),
+    "compressed": h2_request("Echo", 1, grpc_encoding="gzip") + h2(0, 1, 1, grpc(bytes.fromhex(
+        "1f8b08000000000002ffe36229492d2e0100b8e5a3d206000000"), 1)),
+    "unknown": h2_request("No", 1, True),
+    "not_grpc": h2_request("Echo", 1, True, content_type="text/html"),
+    "padding": h2_request("Echo", 1) + h2(0, 9, 1, b"\5" + grpc(field(1, "text")) + bytes(5)),
+    "two": H2_ECHO + h2_request("Add", 3) + h2(0, 1, 3, grpc(uint(1, 5))),
+    "backwards": h2_request("Echo", 3, True) + h2_request("Echo", 1, True),
+    "settings": h2(4, 0, 0, b"\0\4\0\0\0\1") + H2_ECHO + h2(8, 0, 1, b"\0\0\0\x05") + h2(4, 0, 0, b"\0\4\0\1\0\0"),
+    "pings": h2(6, 0, 0, bytes(8)) * 6,
+    "continuation": h2(1, 0, 1, h2_request("Echo", 1)[9:40]) + h2(9, 4, 1, h2_request("Echo", 1)[40:]) + h2(0, 1, 1, grpc(b"")),
+    "others": h2(2, 0, 1, bytes(5)) + h2(7, 0, 0, bytes(8)) + h2(99, 0, 0, b"x") + H2_ECHO,
+}
+
+
 def seeds():
     """Every file's path below corpus/, and its bytes."""
     for name, stream in STREAMS.items():
@@ -302,6 +345,10 @@ def seeds():
                  "stream_down_credit"):
         yield f"server/{name}_in_sevens", b"\3" + STREAMS[name]
         yield f"server/{name}_closed", b"\x09" + STREAMS[name]
+    for name, stream in H2.items():
+        yield f"h2/{name}", b"\0" + stream
+        yield f"h2/{name}_in_sevens", b"\3" + stream
+        yield f"h2/{name}_closed", b"\x09" + stream
     for name, (kind, body) in BODIES.items():
         yield f"decode/{name}", bytes([kind]) + body
     for name, data in HTTP.items():

@@ -46,6 +46,8 @@ static const struct range server_ranges[] = {
     SERVER(pings_per_second, 1, NO_END, true),
     SERVER(ping_burst, 1, NO_END, false),
     SERVER(idle_frames_per_second, 1, NO_END, true),
+    SERVER(resets_per_second, 1, NO_END, true),
+    SERVER(reset_burst, 1, NO_END, false),
     SERVER(plain_max_calls, 1, NO_END, false),
     SERVER(plain_max_bytes, 1, NO_END, false),
     SERVER(plain_timeout_ms, 1, NO_END, true),
