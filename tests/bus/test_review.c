@@ -232,7 +232,8 @@ static msgsrv_status on_message(msgsrv_bus *bus, const msgsrv_delivery *delivery
 {
     told *to = ctx;
     to->events++;
-    to->delivery = delivery->id;
+    if (!to->delivery)
+        to->delivery = delivery->id; /* the first: another thread may be reading it when the next one comes */
     if (to->frees)
         msgsrv_bus_free(bus);
     look_at(to, delivery->event);
