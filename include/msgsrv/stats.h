@@ -11,40 +11,40 @@
 /**
  * Why the library refused something: X(NAME, name). Each is a counter of msgsrv_stats::refused; the name is what is printed.
  */
-#define MSGSRV_REFUSAL_LIST(X)                                                                  \
-    X(CONNECTIONS, "connections")           /* over max_connections: closed without a byte */   \
+#define MSGSRV_REFUSAL_LIST(X)                                                                       \
+    X(CONNECTIONS, "connections")           /* over max_connections: closed without a byte */        \
     X(PROTOCOL_HTTP2, "protocol_http2")     /* first bytes of HTTP/2, where it is not served */      \
-    X(PROTOCOL_HTTP1, "protocol_http1")     /* first byte of HTTP/1, with no_http */            \
-    X(PROTOCOL_TLS, "protocol_tls")         /* first byte of TLS */                             \
-    X(PROTOCOL_UNKNOWN, "protocol_unknown") /* any other first byte */                          \
-    X(FIRST_BYTE, "first_byte")             /* no first byte in time */                         \
-    X(SLOW_FRAME, "slow_frame")             /* a frame that made no progress */                 \
-    X(SLOW_READER, "slow_reader")           /* output that made no progress */                  \
-    X(MALFORMED, "malformed")               /* protocol errors that are not limits */           \
-    X(UNBOUND_PLAIN, "unbound_plain")       /* a plain field that nothing is bound to */        \
-    X(FRAME_SIZE, "frame_size")             /* a length over the limit: the connection ended */ \
-    X(MESSAGE_SIZE, "message_size")         /* a message over the limit: its call ended */      \
-    X(METADATA, "metadata")                 /* a call with bad or too much metadata */          \
-    X(OPEN_CALLS, "open_calls")             /* a call over max_calls */                         \
-    X(STREAMING, "streaming")               /* a call whose streaming flag does not fit */      \
-    X(PINGS, "pings")                       /* too many pings: the connection ended */          \
-    X(IDLE_FRAMES, "idle_frames")           /* too many frames without effect: it ended */      \
-    X(WORKERS, "workers")                   /* a blocking call over worker_queue */             \
-    X(DECODE, "decode")                     /* a request that does not decode */                \
-    X(METHOD, "method")                     /* an unknown or unimplemented method */            \
-    X(DRAINING, "draining")                 /* a call that came after the GoAway */             \
-    X(CREDIT, "credit")                     /* a stream's message beyond its credit */          \
-    X(UNREAD, "unread")                     /* a stream's message over max_unread */            \
-    X(HALF_CLOSED, "half_closed")           /* a message after the client had finished */       \
-    X(HTTP_MALFORMED, "http_malformed")     /* HTTP/1 that is none, or ambiguous: closed */     \
-    X(HTTP_LENGTH, "http_length")           /* a body whose length can be read in two ways */   \
-    X(HTTP_HOST, "http_host")               /* no Host, several, or a bad one */                \
-    X(HTTP_VERSION, "http_version")         /* neither HTTP/1.0 nor 1.1 */                      \
-    X(HTTP_HEAD, "http_head")               /* a request line or headers over a limit */        \
-    X(HTTP_CHUNKS, "http_chunks")           /* chunk extensions or trailers over a limit */     \
-    X(HTTP_METHOD, "http_method")           /* a method that the path does not have */          \
-    X(HTTP_PATH, "http_path")               /* an unknown path */                               \
-    X(HTTP_MEDIA, "http_media")             /* a body of a type or coding that is not read */ \
+    X(PROTOCOL_HTTP1, "protocol_http1")     /* first byte of HTTP/1, with no_http */                 \
+    X(PROTOCOL_TLS, "protocol_tls")         /* first byte of TLS */                                  \
+    X(PROTOCOL_UNKNOWN, "protocol_unknown") /* any other first byte */                               \
+    X(FIRST_BYTE, "first_byte")             /* no first byte in time */                              \
+    X(SLOW_FRAME, "slow_frame")             /* a frame that made no progress */                      \
+    X(SLOW_READER, "slow_reader")           /* output that made no progress */                       \
+    X(MALFORMED, "malformed")               /* protocol errors that are not limits */                \
+    X(UNBOUND_PLAIN, "unbound_plain")       /* a plain field that nothing is bound to */             \
+    X(FRAME_SIZE, "frame_size")             /* a length over the limit: the connection ended */      \
+    X(MESSAGE_SIZE, "message_size")         /* a message over the limit: its call ended */           \
+    X(METADATA, "metadata")                 /* a call with bad or too much metadata */               \
+    X(OPEN_CALLS, "open_calls")             /* a call over max_calls */                              \
+    X(STREAMING, "streaming")               /* a call whose streaming flag does not fit */           \
+    X(PINGS, "pings")                       /* too many pings: the connection ended */               \
+    X(IDLE_FRAMES, "idle_frames")           /* too many frames without effect: it ended */           \
+    X(WORKERS, "workers")                   /* a blocking call over worker_queue */                  \
+    X(DECODE, "decode")                     /* a request that does not decode */                     \
+    X(METHOD, "method")                     /* an unknown or unimplemented method */                 \
+    X(DRAINING, "draining")                 /* a call that came after the GoAway */                  \
+    X(CREDIT, "credit")                     /* a stream's message beyond its credit */               \
+    X(UNREAD, "unread")                     /* a stream's message over max_unread */                 \
+    X(HALF_CLOSED, "half_closed")           /* a message after the client had finished */            \
+    X(HTTP_MALFORMED, "http_malformed")     /* HTTP/1 that is none, or ambiguous: closed */          \
+    X(HTTP_LENGTH, "http_length")           /* a body whose length can be read in two ways */        \
+    X(HTTP_HOST, "http_host")               /* no Host, several, or a bad one */                     \
+    X(HTTP_VERSION, "http_version")         /* neither HTTP/1.0 nor 1.1 */                           \
+    X(HTTP_HEAD, "http_head")               /* a request line or headers over a limit */             \
+    X(HTTP_CHUNKS, "http_chunks")           /* chunk extensions or trailers over a limit */          \
+    X(HTTP_METHOD, "http_method")           /* a method that the path does not have */               \
+    X(HTTP_PATH, "http_path")               /* an unknown path */                                    \
+    X(HTTP_MEDIA, "http_media")             /* a body of a type or coding that is not read */        \
     X(HTTP, "http")                         /* HTTP/2: a request that is not gRPC's */               \
     X(COMPRESSION, "compression")           /* gRPC: a message that does not decompress */           \
     X(STREAM_ID, "stream_id")               /* HTTP/2: an id that is not above the last: it ended */ \

@@ -81,7 +81,8 @@ bool bt_turn(void);
 void bt_turn_until(uint64_t end, const char *what, const char *file, int line);
 #define BT_UNTIL(condition)                                         \
     do {                                                            \
-        for (uint64_t bt_end_ = ts_guard(); !(condition);)          \
+        uint64_t bt_end_ = ts_guard();                              \
+        while (!(condition))                                        \
             bt_turn_until(bt_end_, #condition, __FILE__, __LINE__); \
     } while (0)
 /* Everything that was published before has reached those who are driven: an event of its own goes round. */
