@@ -15,24 +15,7 @@ static void protocol_error(msi_native_session *session, msgsrv_refusal why, msgs
 /* Takes one from an allowance; false when there is none left. */
 static bool allow(msi_native_session *session, msi_allowance *allowance, uint32_t per_second, uint32_t burst)
 {
-    if (per_second == MSGSRV_NONE)
-        return true;
-    uint64_t now = msi_loop_now(session->host->loop);
-    uint64_t full = (uint64_t)burst * 1000;
-    if (allowance->filled_at == 0) {
-        allowance->left = full;
-        allowance->filled_at = now;
-    }
-    uint64_t elapsed_us = (now - allowance->filled_at) / 1000;
-    uint64_t refill = elapsed_us > 3600000000ull ? full : elapsed_us * per_second / 1000;
-    if (refill) {
-        allowance->left = allowance->left + refill > full ? full : allowance->left + refill;
-        allowance->filled_at = now;
-    }
-    if (allowance->left < 1000)
-        return false;
-    allowance->left -= 1000;
-    return true;
+    return msi_allow(allowance, msi_loop_now(session->host->loop), per_second, burst);
 }
 
 /* A frame that changes nothing: counted, and bounded. */

@@ -6,15 +6,10 @@
 #ifndef MSI_PROTOCOL_NATIVE_SERVER_H
 #define MSI_PROTOCOL_NATIVE_SERVER_H
 
+#include "base/allowance.h"
 #include "call/protocol.h"
 
 extern const msi_protocol msi_native_protocol;
-
-/* An allowance that refills with time. */
-typedef struct msi_allowance {
-    uint64_t filled_at; /* 0: full, never used */
-    uint64_t left;      /* in thousandths */
-} msi_allowance;
 
 TAILQ_HEAD(msi_call_list, msgsrv_call);
 
