@@ -129,6 +129,22 @@ MSGSRV_API msgsrv_status msgsrv_call_add_head(msgsrv_call *call, msgsrv_metadata
 MSGSRV_API msgsrv_status msgsrv_call_add_trailer(msgsrv_call *call, msgsrv_metadata entry, msgsrv_error *error);
 
 /**
+ * Asks for the messages that are sent from now on to be compressed, or not to be, where the protocol and the client can do it: gRPC, when the client
+ * accepts gzip. Messages that would not become shorter go as they are. A streaming call that begins without compression and turns it on later has
+ * to have called this once before its first message, be it with false: the response's headers say whether compressed messages may come.
+ *
+ * @param call  the handler's, or a stream's
+ * @param on  true to compress
+ * @return whether it is as asked: false for `true` where messages are not compressed; the call goes on without
+ */
+MSGSRV_API bool msgsrv_call_compress(msgsrv_call *call, bool on);
+
+/**
+ * Whether the request, or of a streaming call the message that came last, was compressed when it came.
+ */
+MSGSRV_API bool msgsrv_call_came_compressed(const msgsrv_call *call);
+
+/**
  * Memory for a response that lives exactly as long as it must: it is freed when the call has been answered.
  *
  * @param call  the handler's

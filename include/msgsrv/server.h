@@ -85,6 +85,9 @@ typedef struct msgsrv_server_options {
     bool no_info;       /**< Without the built-in msgsrv.info.v1.Info (msgsrv/services.h). */
     bool no_health;     /**< Without the built-in grpc.health.v1.Health. */
     bool no_reflection; /**< Without the built-in grpc.reflection.v1 and v1alpha. */
+
+    uint32_t resets_per_second; /**< Refill of an HTTP/2 connection's allowance for streams that it resets; default 100, from 1, or NONE. */
+    uint32_t reset_burst; /**< The allowance when full; default 1,000, from 1. Over it: GOAWAY ENHANCE_YOUR_CALM. */
 } msgsrv_server_options;
 
 MSGSRV_BEGIN_DECLS

@@ -11,31 +11,37 @@
 /**
  * Why the library refused something: X(NAME, name). Each is a counter of msgsrv_stats::refused; the name is what is printed.
  */
-#define MSGSRV_REFUSAL_LIST(X)                                                                  \
-    X(CONNECTIONS, "connections")           /* over max_connections: closed without a byte */   \
-    X(PROTOCOL_HTTP2, "protocol_http2")     /* first bytes of HTTP/2, which is not built yet */ \
-    X(PROTOCOL_HTTP1, "protocol_http1")     /* first byte of HTTP/1 */                          \
-    X(PROTOCOL_TLS, "protocol_tls")         /* first byte of TLS */                             \
-    X(PROTOCOL_UNKNOWN, "protocol_unknown") /* any other first byte */                          \
-    X(FIRST_BYTE, "first_byte")             /* no first byte in time */                         \
-    X(SLOW_FRAME, "slow_frame")             /* a frame that made no progress */                 \
-    X(SLOW_READER, "slow_reader")           /* output that made no progress */                  \
-    X(MALFORMED, "malformed")               /* protocol errors that are not limits */           \
-    X(UNBOUND_PLAIN, "unbound_plain")       /* a plain field that nothing is bound to */        \
-    X(FRAME_SIZE, "frame_size")             /* a length over the limit: the connection ended */ \
-    X(MESSAGE_SIZE, "message_size")         /* a message over the limit: its call ended */      \
-    X(METADATA, "metadata")                 /* a call with bad or too much metadata */          \
-    X(OPEN_CALLS, "open_calls")             /* a call over max_calls */                         \
-    X(STREAMING, "streaming")               /* a call whose streaming flag does not fit */      \
-    X(PINGS, "pings")                       /* too many pings: the connection ended */          \
-    X(IDLE_FRAMES, "idle_frames")           /* too many frames without effect: it ended */      \
-    X(WORKERS, "workers")                   /* a blocking call over worker_queue */             \
-    X(DECODE, "decode")                     /* a request that does not decode */                \
-    X(METHOD, "method")                     /* an unknown or unimplemented method */            \
-    X(DRAINING, "draining")                 /* a call that came after the GoAway */             \
-    X(CREDIT, "credit")                     /* a stream's message beyond its credit */          \
-    X(UNREAD, "unread")                     /* a stream's message over max_unread */            \
-    X(HALF_CLOSED, "half_closed")           /* a message after the client had finished */
+#define MSGSRV_REFUSAL_LIST(X)                                                                       \
+    X(CONNECTIONS, "connections")           /* over max_connections: closed without a byte */        \
+    X(PROTOCOL_HTTP2, "protocol_http2")     /* first bytes of HTTP/2, where it is not served */      \
+    X(PROTOCOL_HTTP1, "protocol_http1")     /* first byte of HTTP/1 */                               \
+    X(PROTOCOL_TLS, "protocol_tls")         /* first byte of TLS */                                  \
+    X(PROTOCOL_UNKNOWN, "protocol_unknown") /* any other first byte */                               \
+    X(FIRST_BYTE, "first_byte")             /* no first byte in time */                              \
+    X(SLOW_FRAME, "slow_frame")             /* a frame that made no progress */                      \
+    X(SLOW_READER, "slow_reader")           /* output that made no progress */                       \
+    X(MALFORMED, "malformed")               /* protocol errors that are not limits */                \
+    X(UNBOUND_PLAIN, "unbound_plain")       /* a plain field that nothing is bound to */             \
+    X(FRAME_SIZE, "frame_size")             /* a length over the limit: the connection ended */      \
+    X(MESSAGE_SIZE, "message_size")         /* a message over the limit: its call ended */           \
+    X(METADATA, "metadata")                 /* a call with bad or too much metadata */               \
+    X(OPEN_CALLS, "open_calls")             /* a call over max_calls */                              \
+    X(STREAMING, "streaming")               /* a call whose streaming flag does not fit */           \
+    X(PINGS, "pings")                       /* too many pings: the connection ended */               \
+    X(IDLE_FRAMES, "idle_frames")           /* too many frames without effect: it ended */           \
+    X(WORKERS, "workers")                   /* a blocking call over worker_queue */                  \
+    X(DECODE, "decode")                     /* a request that does not decode */                     \
+    X(METHOD, "method")                     /* an unknown or unimplemented method */                 \
+    X(DRAINING, "draining")                 /* a call that came after the GoAway */                  \
+    X(CREDIT, "credit")                     /* a stream's message beyond its credit */               \
+    X(UNREAD, "unread")                     /* a stream's message over max_unread */                 \
+    X(HALF_CLOSED, "half_closed")           /* a message after the client had finished */            \
+    X(HTTP, "http")                         /* HTTP/2: a request that is not gRPC's */               \
+    X(COMPRESSION, "compression")           /* gRPC: a message that does not decompress */           \
+    X(STREAM_ID, "stream_id")               /* HTTP/2: an id that is not above the last: it ended */ \
+    X(RESETS, "resets")                     /* HTTP/2: too many resets: the connection ended */      \
+    X(SETTINGS, "settings")                 /* HTTP/2: too many SETTINGS: the connection ended */    \
+    X(HEADER_BLOCK, "header_block")         /* HTTP/2: headers without end: the connection ended */
 
 /* clang-format off */
 /** Indices of msgsrv_stats::refused. New ones are added at the end. */

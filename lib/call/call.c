@@ -125,8 +125,40 @@ static void drop_children(msgsrv_call *call)
     }
 }
 
+msi_call_slots *msi_call_slots_new(void)
+{
+    msi_call_slots *slots = calloc(1, sizeof *slots);
+    if (slots)
+        atomic_init(&slots->refs, 1);
+    return slots;
+}
+
+void msi_call_slots_unref(msi_call_slots *slots)
+{
+    if (slots && atomic_fetch_sub(&slots->refs, 1) == 1)
+        free(slots);
+}
+
+void msi_call_take_slot(msgsrv_call *call, msi_call_slots *slots)
+{
+    atomic_fetch_add(&slots->refs, 1);
+    slots->used++;
+    call->slots = slots;
+}
+
+static void free_slot(msgsrv_call *call)
+{
+    if (!call->slots)
+        return;
+    if (call->host) /* else its loop is gone, and the session with it, and other threads may be doing the same */
+        call->slots->used--;
+    msi_call_slots_unref(call->slots);
+    call->slots = NULL;
+}
+
 static void release(msgsrv_call *call)
 {
+    free_slot(call);
     call->service->release(call);
     while (call->blocks) {
         msi_call_block *block = call->blocks;
@@ -350,6 +382,21 @@ void msgsrv_call_peer(const msgsrv_call *call, msgsrv_peer *peer)
 const msgsrv_metadata_set *msgsrv_call_metadata(const msgsrv_call *call)
 {
     return call->received.count ? &call->received : NULL;
+}
+
+bool msgsrv_call_compress(msgsrv_call *call, bool on)
+{
+    if (call->takes_compressed && !call->head_sent)
+        call->may_compress = true;
+    if (!call->may_compress)
+        return !on;
+    call->compresses = on;
+    return true;
+}
+
+bool msgsrv_call_came_compressed(const msgsrv_call *call)
+{
+    return call->came_compressed;
 }
 
 msgsrv_status msgsrv_call_add_head(msgsrv_call *call, msgsrv_metadata entry, msgsrv_error *error)

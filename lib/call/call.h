@@ -104,6 +104,15 @@ struct msgsrv_held {
     msgsrv_metadata_set trailer;
 };
 
+/*
+ * How many calls of a connection are still worked on, whatever their client knows of it: one that a client has cancelled counts until its handler, or
+ * whoever holds it, is done. Counted by the calls themselves when their memory goes. Belongs to a protocol's session, and outlives it.
+ */
+typedef struct msi_call_slots {
+    atomic_uint refs; /* calls, and the session */
+    uint32_t used;    /* the loop's thread alone */
+} msi_call_slots;
+
 struct msgsrv_call {
     msi_idnode node;               /* its id, for the protocol's table */
     TAILQ_ENTRY(msgsrv_call) open; /* the protocol's list of open calls */
@@ -139,6 +148,10 @@ struct msgsrv_call {
     bool hold_taken; /* (m) */
     bool has_text;
     bool has_timer;
+    bool compresses;              /* what is sent is compressed, as the peer can undo it */
+    bool takes_compressed;        /* the client says so */
+    bool may_compress;            /* and its response's headers say that there may be some */
+    bool came_compressed;         /* the message that was received last */
     bool encoded;                 /* the response is in held.body */
     msgsrv_status outcome;        /* the final status */
     atomic_int cancelled;         /* the reason, once it was cancelled */
@@ -152,7 +165,9 @@ struct msgsrv_call {
     msgsrv_metadata_set received;
     msgsrv_metadata_set head;
     msgsrv_metadata_set trailer;
-    msi_buf answer; /* the native protocol's: a finished plain answer that waits for its turn */
+    void *exchange;        /* the protocol's own of it */
+    msi_call_slots *slots; /* NULL: not counted */
+    msi_buf answer;        /* the native protocol's: a finished plain answer that waits for its turn */
     struct msgsrv_call *next_spare;
     struct event timer;
     msi_intercepted intercepted;
@@ -198,6 +213,11 @@ void msi_call_cancel(msgsrv_call *call, msgsrv_status reason, const char *messag
 
 /* The session lets go of it, because its connection is gone: cancels it, and nothing is written. */
 void msi_call_leave(msgsrv_call *call);
+
+/* Counts a call until its memory goes. */
+msi_call_slots *msi_call_slots_new(void);
+void msi_call_take_slot(msgsrv_call *call, msi_call_slots *slots);
+void msi_call_slots_unref(msi_call_slots *slots);
 
 void msi_call_ref(msgsrv_call *call);
 void msi_call_unref(msgsrv_call *call);

@@ -31,6 +31,8 @@ typedef struct msi_protocol_config {
     uint32_t plain_max_calls;
     uint32_t plain_max_bytes;
     uint32_t plain_timeout_ms; /* 0: none */
+    uint32_t resets_per_second; /* MSGSRV_NONE: no limit */
+    uint32_t reset_burst;
 } msi_protocol_config;
 
 typedef struct msi_protocol {

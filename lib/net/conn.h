@@ -94,6 +94,7 @@ typedef struct msi_conn {
     msi_out *out;         /* the loop's, while output of it is collected there; else NULL */
     uint64_t sent;        /* bytes that the kernel has taken, in all */
     size_t waiting;       /* bytes in the bufferevent's output, as counted in the stats */
+    size_t held;          /* bytes that the owner keeps back until the socket takes them: part of the backlog */
     size_t excess;        /* how far the owner went over max_output without that being a reason to stop reading */
     size_t frame_seen;    /* bytes of the unfinished frame that were looked at already */
     uint32_t frame_bytes; /* progress of the unfinished frame since frame_due was set */
@@ -155,15 +156,21 @@ bool msi_conn_out_end(msi_conn *conn);
 bool msi_conn_over(msi_conn *conn);
 
 /* Bytes that are collected or wait for the socket. */
-static inline size_t msi_conn_backlog(const msi_conn *conn)
+static inline size_t msi_conn_collected(const msi_conn *conn)
 {
     return conn->waiting + (conn->out ? conn->out->buf.len : 0);
+}
+
+/* And those that the owner has for it. */
+static inline size_t msi_conn_backlog(const msi_conn *conn)
+{
+    return msi_conn_collected(conn) + conn->held;
 }
 
 /* The place in the stream of output where the next byte will be, counted as `sent` is. */
 static inline uint64_t msi_conn_written(const msi_conn *conn)
 {
-    return conn->sent + msi_conn_backlog(conn);
+    return conn->sent + msi_conn_collected(conn);
 }
 
 /* Whether output is still taken. */

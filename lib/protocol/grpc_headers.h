@@ -34,7 +34,7 @@ void msi_headers_add_copy(msi_headers *headers, const char *name, const char *va
 /* grpc-status, and grpc-message when there is a text, percent-encoded. */
 void msi_headers_add_status(msi_headers *headers, msgsrv_status code, const char *text);
 
-/* All entries of a set; may be NULL. Values of -bin keys in base64 without padding. The set must live until the list is used. */
+/* Copies of all entries of a set; may be NULL. Values of -bin keys in base64 without padding. */
 void msi_headers_add_metadata(msi_headers *headers, const msgsrv_metadata_set *set);
 
 /* grpc-timeout. 0 ms is written as what it means, that no time is left. */
@@ -51,7 +51,7 @@ bool msi_grpc_timeout(msi_view value, uint32_t *ms);
 /* grpc-status: a number; what is no code of gRPC's reads as UNKNOWN. */
 msgsrv_status msi_grpc_status(msi_view value);
 
-/* grpc-message: writes the text with %XX undone, as UTF-8 (what is not is replaced by '?'), ended by NUL; returns its length. */
+/* grpc-message: writes the text with %XX undone, ended by NUL, cut to the room; returns its length. It need not be UTF-8; a NUL in it becomes '?'. */
 size_t msi_grpc_message_text(msi_view value, char *text, size_t room);
 
 /* Whether a content-type is gRPC's, with protobuf messages: application/grpc, application/grpc+proto, either with parameters. */

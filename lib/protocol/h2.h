@@ -4,7 +4,7 @@
  * peers that abuse it. All of it on the connection's loop, inside brackets.
  *
  *   msi_conn_ops ── msi_h2_input(), _eof(), _progress() ──►  h2  ── msi_h2_role ──►  grpc_server.c, grpc_client.c
- *   msi_conn     ◄── msi_h2's flush task ──────────────────  h2  ◄── msi_h2_… ─────  the same; and the calls' streams (msi_h2_streams)
+ *   msi_conn     ◄── msi_h2's flush task ──────────────────  h2  ◄── msi_h2_… ─────  the same; and the calls' streams (msi_h2_stream_protocol)
  *
  * Input. Frames are looked at before nghttp2 sees them: it is given whole frames, and whole header blocks, so that one which does not end is an unfinished
  * frame of the connection, with its time limit (conn.h); and floods are counted here (the allowances of msi_h2_limits). An HTTP/2 connection is never paused:
@@ -39,22 +39,22 @@ typedef struct msi_h2_stream {
     msgsrv_stream *stream;                /* of a streaming call: is told credit; NULL */
     msi_buf out;                          /* what is to be sent from `out_at` on */
     size_t out_at;
-    size_t ready;          /* of that, what the window lets through: part of h2->ready */
-    uint64_t out_total;    /* bytes that were ever appended; */
-    uint64_t out_sent;     /* and of those, sent */
-    bool out_last;         /* nothing is appended any more: the end, or trailers, follow */
-    bool out_ended;        /* END_STREAM is on its way */
-    bool source;           /* nghttp2 reads from `out` */
-    bool deferred;         /* and waits for more */
-    bool in_due;           /* on the list `due` */
-    bool in_hungry;        /* on the list `hungry` */
-    bool in_ended;         /* END_STREAM came */
-    bool in_ignored;       /* what still comes is thrown away */
-    uint64_t stalled_since; /* out_last, and nothing moves; 0: it does */
-    uint32_t base;         /* window; see above */
+    size_t ready;    /* of that, what the window lets through: part of h2->ready */
+    bool out_last;   /* nothing is appended any more: the end, or trailers, follow */
+    bool out_ended;  /* END_STREAM is on its way */
+    bool source;     /* nghttp2 reads from `out` */
+    bool deferred;   /* and waits for more */
+    bool in_due;     /* on the list `due` */
+    bool in_hungry;  /* on the list `hungry` */
+    bool in_ended;   /* END_STREAM came */
+    bool in_last;    /* the message that is being told came with END_STREAM: half_closed() follows at once */
+    bool in_ignored; /* what still comes is thrown away */
+    bool streams;    /* its messages are bounded by credit: what waits is not counted in h2->waiting */
+    bool ours;       /* a reset that we wanted, not one that the peer has caused */
+    uint32_t base;   /* window; see above */
     uint32_t extra;
     uint32_t wanted;  /* extra that it waits for */
-    bool large;       /* `base` was raised, out of the connection's allowance for that */
+    uint64_t surplus; /* bytes that decompressing made: their window is not to be given back */
     msi_grpc_reader reader;
 } msi_h2_stream;
 
@@ -76,10 +76,14 @@ typedef struct msi_h2_role {
     void (*half_closed)(msi_h2 *h2, msi_h2_stream *stream);
     /* All of `out` was taken, and nothing follows but trailers, which are put into the list. Optional: without, END_STREAM goes with the last DATA. */
     void (*trailers)(msi_h2 *h2, msi_h2_stream *stream, msi_headers *list);
+    /* A stream of calls is about to send its first message, or its next: a server's response headers go before it. false without memory. Optional. */
+    bool (*opening)(msi_h2 *h2, msi_h2_stream *stream);
     /* The stream is over: both ends are closed (code 0) or one has reset it. The struct is let go of: id is 0. `by_peer`: a RST_STREAM of the peer's. */
     void (*closed)(msi_h2 *h2, msi_h2_stream *stream, uint32_t code, bool by_peer);
     /* Client: the server takes no streams above last_id. Optional. */
     void (*goaway)(msi_h2 *h2, int32_t last_id, uint32_t code, msi_view text);
+    /* The moment of msi_h2_wake_at() has come. Optional. */
+    void (*woken)(msi_h2 *h2);
     /* A ping was answered. Optional. */
     void (*pong)(msi_h2 *h2, const uint8_t data[8]);
     /* Output was taken from the streams; called once in a flush. Optional. */
@@ -91,8 +95,9 @@ typedef struct msi_h2_role {
 
 typedef struct msi_h2_limits {
     uint32_t max_message;
-    uint32_t max_streams;      /* that the peer may open */
-    uint32_t max_header_list;  /* bytes as HTTP/2 counts them; a longer list is the role's to refuse, a block that is much longer ends the connection */
+    uint32_t max_streams;     /* that the peer may open */
+    uint32_t window;          /* bytes of a stream's receive window at first */
+    uint32_t max_header_list; /* bytes as HTTP/2 counts them; a longer list is the role's to refuse, a block that is much longer ends the connection */
     uint32_t max_unread;
     uint32_t max_stream_output;
     uint32_t pings_per_second; /* of PING, and of SETTINGS; MSGSRV_NONE: no limit, as in the next four */
@@ -107,38 +112,45 @@ struct msi_h2 {
     const msi_h2_role *role;
     msi_h2_limits limits;
     nghttp2_session *session;
-    msi_outlet outlet; /* for streams, with msi_h2_streams as its protocol */
+    msi_outlet outlet; /* for streams, with msi_h2_stream_protocol */
     msi_task flush;
+    struct event timer;            /* of the two moments below */
+    uint64_t stall_due;            /* answers wait, and none has moved: 0: none waits */
+    uint64_t wake_due;             /* the role's, see msi_h2_wake_at() */
+    uint64_t timer_due;            /* when it fires; 0: it is not set */
     struct msi_h2_streams streams; /* that are open */
     struct msi_h2_streams due;     /* whose credit has changed */
     struct msi_h2_streams hungry;
     msi_headers headers; /* for whoever makes a list; empty in between */
     size_t ready;        /* bytes that wait in streams and the windows would let through */
-    size_t waiting;      /* bytes that wait in streams whose out_last is set: answers that nothing but the peer holds up */
-    uint32_t open;       /* streams */
-    uint32_t window;     /* that a stream begins with */
-    uint32_t extra;      /* of all streams */
-    uint32_t raised;     /* of all streams, what `base` has over `window` */
-    int32_t last_id;     /* highest stream that the peer has opened */
+    size_t waiting;  /* bytes that wait in streams whose out_last is set: answers that nothing but the peer holds up */
+    uint32_t open;   /* streams */
+    uint32_t extra;  /* of all streams */
+    uint32_t raised; /* of all streams, what `base` has over `window` */
+    int32_t last_id; /* highest stream that the peer has opened */
     /* The frame that was scanned last. */
-    int32_t block_id;    /* a header block is open there; 0: none */
+    int32_t block_id; /* a header block is open there; 0: none */
     uint32_t block_size;
     uint32_t block_frames;
-    size_t whole; /* bytes at the front of the input that were scanned already */
+    size_t whole;      /* bytes at the front of the input that were scanned already */
     int32_t early[32]; /* streams that we ended before their peer did: what it still sends is no breach */
     unsigned early_at;
     msi_allowance pings;
     msi_allowance settings;
     msi_allowance idle_frames;
     msi_allowance resets;
-    uint32_t earned;  /* pings and window updates that are free, because we have sent something since */
-    bool preface;     /* server: the client's has come */
-    bool receiving;   /* inside nghttp2_session_mem_recv() */
-    bool sending;     /* inside nghttp2_session_mem_send() */
-    bool ended;       /* no more input is looked at */
+    uint32_t earned;    /* window updates that are free, because we have sent something for them */
+    bool spoken;        /* we have sent something since the last ping, which is free therefore */
+    bool preface;       /* server: the client's has come */
+    bool peer_resets;   /* a RST_STREAM of the peer's is being looked at */
+    bool terminated;    /* nghttp2 has ended the session, for a breach: it has written GOAWAY */
+    bool receiving;     /* inside nghttp2_session_mem_recv() */
+    bool sending;       /* inside nghttp2_session_mem_send() */
+    bool ended;         /* no more input is looked at */
     msgsrv_refusal why; /* set by a callback that fails the session; with `text` */
     uint32_t error;
     const char *text;
+    bool failing; /* the three above are set */
 };
 
 /* Sets a session up on a connection; nothing is sent yet but SETTINGS and the first window, with the bracket. false without memory: nothing is left. */
@@ -158,8 +170,11 @@ void msi_h2_want_flush(msi_h2 *h2);
 /* Ends the connection: GOAWAY with an HTTP/2 error code and a text, and role->broken(). */
 void msi_h2_fail(msi_h2 *h2, msgsrv_refusal why, uint32_t error, const char *text);
 
-/* Ends it in good order, when all that was submitted is sent. */
+/* Ends it in good order, behind what was submitted; outside of nghttp2's callbacks: role->moved() is a place for it. */
 void msi_h2_finish(msi_h2 *h2);
+
+/* Has role->woken() called at a moment; 0: not any more. */
+void msi_h2_wake_at(msi_h2 *h2, uint64_t moment);
 
 /* A stream has got its id: by the peer (server) or from nghttp2_submit_request() with msi_h2_source() (client). */
 void msi_h2_stream_open(msi_h2 *h2, msi_h2_stream *stream, int32_t id);
@@ -195,8 +210,23 @@ void msi_h2_raise_window(msi_h2 *h2, msi_h2_stream *stream);
 /* Bytes that wait for the peer, in streams and for the socket, and that no credit bounds: answers of calls that have ended. */
 static inline size_t msi_h2_backlog(const msi_h2 *h2)
 {
-    return h2->waiting + msi_conn_backlog(h2->conn);
+    return h2->waiting + msi_conn_collected(h2->conn);
 }
+
+/* Tells streams their credit and gives out window that became free; for h2's own files. */
+void msi_h2_tell_due(msi_h2 *h2);
+void msi_h2_due(msi_h2 *h2, msi_h2_stream *stream);
+void msi_h2_feed_hungry(msi_h2 *h2);
+void msi_h2_window_for_message(msi_h2 *h2, msi_h2_stream *stream);
+void msi_h2_window_release(msi_h2 *h2, msi_h2_stream *stream);
+
+/* Looks at the frames of the input: how many bytes from the front nghttp2 may have, whole frames and whole header blocks. Counts what may
+ * be a flood; may fail the session. */
+size_t msi_h2_scan(msi_h2 *h2, const uint8_t *data, size_t size);
+
+/* A HEADERS frame that opens no stream that is known; false when that is a breach. A stream that was reset for a fault of the peer's: likewise. */
+bool msi_h2_may_be_late(const msi_h2 *h2, int32_t id);
+bool msi_h2_allow_reset(msi_h2 *h2);
 
 /* Ties a call's stream to its HTTP/2 stream: its credit, both ways. After msi_call_add_stream() or msi_stream_attach(). */
 void msi_h2_tie(msi_h2 *h2, msi_h2_stream *stream, msgsrv_stream *of_call);
@@ -205,6 +235,6 @@ void msi_h2_tie(msi_h2 *h2, msi_h2_stream *stream, msgsrv_stream *of_call);
  * The streams of calls on an HTTP/2 connection (call/stream.h): `item` appends a message, `half_close` ends the output without trailers, `credit` gives
  * window back. Before the first item of a server's stream the response's headers have to be on their way: role->opening().
  */
-extern const msi_stream_protocol msi_h2_streams;
+extern const msi_stream_protocol msi_h2_stream_protocol;
 
 #endif

@@ -2,18 +2,8 @@
 /* The protocols that a port speaks. Those that are only recognised are closed and counted by name. */
 #include "rpc/protocols.h"
 
-#include <string.h>
-
+#include "protocol/grpc_server.h"
 #include "protocol/native_server.h"
-
-static msi_match match_http2(const uint8_t *data, size_t size)
-{
-    static const char preface[] = "PRI * HTTP/2.0"; /* RFC 9113, section 3.4 */
-    size_t known = size < sizeof preface - 1 ? size : sizeof preface - 1;
-    if (memcmp(data, preface, known) != 0)
-        return MSI_MATCH_NO;
-    return known == sizeof preface - 1 ? MSI_MATCH_YES : MSI_MATCH_MORE;
-}
 
 static msi_match match_http1(const uint8_t *data, size_t size)
 {
@@ -28,12 +18,11 @@ static msi_match match_tls(const uint8_t *data, size_t size)
     return data[0] == 0x16 ? MSI_MATCH_YES : MSI_MATCH_NO; /* a handshake record, RFC 8446, section 5.1 */
 }
 
-static const msi_protocol http2 = {"HTTP/2", match_http2, NULL, NULL, MSGSRV_REFUSED_PROTOCOL_HTTP2};
 static const msi_protocol http1 = {"HTTP/1", match_http1, NULL, NULL, MSGSRV_REFUSED_PROTOCOL_HTTP1};
 static const msi_protocol tls = {"TLS", match_tls, NULL, NULL, MSGSRV_REFUSED_PROTOCOL_TLS};
 
 /* In the order of asking: a letter whose low bits say "length-delimited" is native. */
-static const msi_protocol *const protocols[] = {&msi_native_protocol, &http2, &http1, &tls};
+static const msi_protocol *const protocols[] = {&msi_native_protocol, &msi_grpc_protocol, &http1, &tls};
 
 const msi_protocol *msi_protocol_find(const uint8_t *data, size_t size, bool *more)
 {

@@ -36,6 +36,8 @@ static msgsrv_status check(msgsrv_server_options *o, msgsrv_error *error)
         {"socket_mode", &o->socket_mode, MSI_SOCKET_MODE, 1, 0777, false},
         {"max_stream_output", &o->max_stream_output, MSI_MAX_STREAM_OUTPUT, 4 * MSI_KIB, 64 * MSI_MIB, false},
         {"max_unread", &o->max_unread, MSI_MAX_UNREAD, 4 * MSI_KIB, 1024 * MSI_MIB, false},
+        {"resets_per_second", &o->resets_per_second, MSI_RESETS_PER_SECOND, 1, MSGSRV_NONE - 1, true},
+        {"reset_burst", &o->reset_burst, MSI_RESET_BURST, 1, MSGSRV_NONE - 1, false},
     };
     if (o->base && o->threads)
         return msi_error(
@@ -82,6 +84,8 @@ msgsrv_status msi_server_take_options(msgsrv_server *server, const msgsrv_server
         .idle_frames_per_second = o->idle_frames_per_second,
         .max_stream_output = o->max_stream_output,
         .max_unread = o->max_unread,
+        .resets_per_second = o->resets_per_second,
+        .reset_burst = o->reset_burst,
         .plain_max_calls = o->plain_max_calls,
         .plain_max_bytes = o->plain_max_bytes,
         .plain_timeout_ms = never_is_zero(o->plain_timeout_ms),
