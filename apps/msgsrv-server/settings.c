@@ -42,6 +42,8 @@ static const struct app_number NUMBERS[] = {
     {LIMIT("pings-per-second", APP_COUNT, true, pings_per_second, "refill of a connection's ping allowance [10]")},
     {LIMIT("ping-burst", APP_COUNT, false, ping_burst, "the allowance when full [100]")},
     {LIMIT("idle-frames-per-second", APP_COUNT, true, idle_frames_per_second, "frames without effect [10000]")},
+    {LIMIT("resets-per-second", APP_COUNT, true, resets_per_second, "HTTP/2: refill of the reset allowance [100]")},
+    {LIMIT("reset-burst", APP_COUNT, false, reset_burst, "HTTP/2: the allowance when full [1000]")},
     {LIMIT("plain-max-calls", APP_COUNT, false, plain_max_calls, "unanswered plain messages [1000]")},
     {LIMIT("plain-max-bytes", APP_SIZE, false, plain_max_bytes, "plain answers waiting their turn [1MiB]")},
     {LIMIT("plain-timeout", APP_TIME_MS, true, plain_timeout_ms, "the deadline of a plain message [30s]")},

@@ -532,6 +532,8 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
     (void)nghttp2_session_consume_connection(session, size);
     msi_h2_stream *stream = known(session, id);
     msi_view rest = {data, size};
+    if (stream)
+        stream->held += size;
     while (stream && !stream->in_ignored && go_on(h2) == 0) {
         msi_view message;
         bool compressed;

@@ -10,7 +10,7 @@
  * frame of the connection, with its time limit (conn.h); and floods are counted here (the allowances of msi_h2_limits). An HTTP/2 connection is never paused:
  * its WINDOW_UPDATEs must be heard. What bounds memory are the windows:
  *   - the connection's receive window is given back as bytes come, so that no stream stops another;
- *   - a stream's is `base` bytes, given back as its messages are handled, and `extra` for a message that is longer, while it comes. All extra of a connection
+ *   - a stream's is `base` bytes, given back as its messages are handled, and `extra` for a message that is longer than what is open, while it comes. All extra of a connection
  *     is bounded by max_unread; streams that find none left wait for it (`hungry`), each with its base's worth of bytes.
  *
  * Output. Messages are appended to their stream's `out`, and nghttp2 takes from there when it makes DATA frames, as far as the peer's windows go. What
@@ -54,7 +54,8 @@ typedef struct msi_h2_stream {
     uint32_t base;   /* window; see above */
     uint32_t extra;
     uint32_t wanted;  /* extra that it waits for */
-    uint64_t surplus; /* bytes that decompressing made: their window is not to be given back */
+    uint64_t held;    /* bytes that came and are not handled */
+    uint64_t surplus; /* bytes that decompressing made, which never came */
     msi_grpc_reader reader;
 } msi_h2_stream;
 

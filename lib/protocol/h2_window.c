@@ -11,9 +11,8 @@
 
 /* Receiving. */
 
-static void set_window(msi_h2 *h2, const msi_h2_stream *stream)
+static void set_window(msi_h2 *h2, const msi_h2_stream *stream, uint32_t window)
 {
-    uint32_t window = stream->base + stream->extra;
     if (nghttp2_session_set_local_window_size(h2->session, NGHTTP2_FLAG_NONE, stream->id, (int32_t)window) != 0)
         msi_h2_fail(h2, MSGSRV_REFUSED_MALFORMED, NGHTTP2_INTERNAL_ERROR, "no memory");
     msi_h2_want_flush(h2);
@@ -33,22 +32,50 @@ void msi_h2_raise_window(msi_h2 *h2, msi_h2_stream *stream)
         return;
     h2->raised += more;
     stream->base += more;
-    set_window(h2, stream);
+    set_window(h2, stream, stream->base);
 }
 
+/*
+ * Gives window back: what has come and is not held, by messages that are not handled yet. By hand and not by nghttp2's own consuming, which cannot give back
+ * early what a long message holds, nor less than half a window.
+ */
+static void give_back(msi_h2 *h2, msi_h2_stream *stream)
+{
+    if (stream->id == 0 || stream->in_ended || h2->ended)
+        return;
+    int64_t came = nghttp2_session_get_stream_effective_recv_data_length(h2->session, stream->id);
+    int64_t keep = stream->held > stream->extra ? (int64_t)(stream->held - stream->extra) : 0;
+    int64_t open = (int64_t)stream->base - came;
+    int64_t more = came - keep;
+    bool stalls = stream->extra && open <= stream->base / 4;
+    if (more <= 0 || (more < stream->base / 2 && !stalls))
+        return;
+    (void)nghttp2_submit_window_update(h2->session, NGHTTP2_FLAG_NONE, stream->id, (int32_t)more);
+    msi_h2_want_flush(h2);
+}
+
+/* Of a stream with one message the window is made as long as that; of one with many it is given back before the message is handled. */
 static void give_extra(msi_h2 *h2, msi_h2_stream *stream, uint32_t more)
 {
     h2->extra += more;
-    stream->extra += more;
-    set_window(h2, stream);
+    stream->extra = more;
+    if (stream->stream)
+        give_back(h2, stream);
+    else
+        set_window(h2, stream, stream->base + more);
 }
 
 /* A message is coming that is longer than what its stream may still be sent: the rest is granted, now or when there is some left. */
 void msi_h2_window_for_message(msi_h2 *h2, msi_h2_stream *stream)
 {
     size_t missing = msi_grpc_reader_missing(&stream->reader);
-    if (missing == 0 || stream->in_hungry || stream->extra || stream->in_ended)
+    if (missing == 0 || stream->in_hungry || stream->in_ended)
         return;
+    if (stream->extra) {
+        if (stream->stream)
+            give_back(h2, stream);
+        return;
+    }
     int64_t open = (int64_t)nghttp2_session_get_stream_effective_local_window_size(h2->session, stream->id) -
                    nghttp2_session_get_stream_effective_recv_data_length(h2->session, stream->id);
     if (open >= (int64_t)missing)
@@ -74,15 +101,13 @@ void msi_h2_feed_hungry(msi_h2 *h2)
     }
 }
 
-/* The long message is whole: the peer has used the extra, and when the message is handled it does not come back. */
+/* The long message is whole. */
 void msi_h2_window_release(msi_h2 *h2, msi_h2_stream *stream)
 {
     if (stream->extra == 0)
         return;
     h2->extra -= stream->extra;
     stream->extra = 0;
-    if (stream->id && !stream->in_ended)
-        set_window(h2, stream);
     msi_h2_feed_hungry(h2);
 }
 
@@ -91,10 +116,8 @@ void msi_h2_handled(msi_h2 *h2, msi_h2_stream *stream, uint64_t bytes)
     uint64_t less = stream->surplus < bytes ? stream->surplus : bytes;
     stream->surplus -= less;
     bytes -= less;
-    if (bytes == 0 || stream->id == 0 || stream->in_ended || h2->ended)
-        return;
-    (void)nghttp2_session_consume_stream(h2->session, stream->id, (size_t)bytes);
-    msi_h2_want_flush(h2);
+    stream->held -= bytes < stream->held ? bytes : stream->held;
+    give_back(h2, stream);
 }
 
 /* Sending. */

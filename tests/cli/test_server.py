@@ -42,7 +42,7 @@ class Options(TestCase):
               "bus-max-retained-bytes": "1MiB", "bus-max-event": "100KiB"}
 
     NONE = ("max-connections", "first-byte-timeout", "frame-timeout", "output-timeout", "keepalive-idle",
-            "pings-per-second", "idle-frames-per-second", "plain-timeout")
+            "pings-per-second", "idle-frames-per-second", "resets-per-second", "plain-timeout")
 
     def refuse(self, *arguments, text):
         self.check(run(SERVER, *arguments), USAGE, err=f"msgsrv-server: {text}\n")
