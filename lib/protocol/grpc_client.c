@@ -84,6 +84,42 @@ static void on_moved(msi_h2 *h2)
     finish_if_idle(session);
 }
 
+/*
+ * Makes frames and tells nobody anything: h2's flush, which follows, does. So what a function of the program's says is on its way when that returns,
+ * whether its loop runs again or not.
+ */
+static void put(msi_task *task)
+{
+    msi_client_session *session = MSI_CONTAINER(task, msi_client_session, put);
+    msi_h2 *h2 = &session->h2;
+    msi_conn *conn = session->conn;
+    if (h2->ended || h2->sending || h2->receiving)
+        return;
+    msi_conn_pin(conn);
+    h2->sending = true;
+    const uint8_t *data;
+    ssize_t size;
+    while (msi_conn_open(conn) && !h2->failing && conn->waiting <= conn->limits->max_output / 2 &&
+           (size = nghttp2_session_mem_send(h2->session, &data)) > 0) {
+        msi_buf *out = msi_conn_out_begin(conn);
+        if (!out || !msi_buf_append(out, data, (size_t)size)) {
+            msi_conn_close(conn, MSI_CLOSE_MEMORY);
+            break;
+        }
+        (void)msi_conn_out_end(conn);
+    }
+    h2->sending = false;
+    msi_conn_unpin(conn);
+}
+
+void msi_grpc_put_soon(msi_client_session *session)
+{
+    if (session->h2.ended)
+        return;
+    msi_loop_before_leave(session->conn->loop, &session->put);
+    msi_h2_want_flush(&session->h2);
+}
+
 /* What was written of why goes out; the rest is not waited for, as the server is no use. */
 static void on_broken(msi_h2 *h2, msgsrv_refusal why, const char *text)
 {
@@ -180,6 +216,7 @@ static void on_closed(msi_conn *conn, msi_close why)
 {
     msi_client_session *session = conn->owner;
     msi_h2_shut(&session->h2);
+    msi_loop_undefer(conn->loop, &session->put);
     if (session->silent)
         return;
     const char *reason = session->reason[0]             ? session->reason
@@ -254,6 +291,7 @@ static msi_client_session *open_session(msi_loop *loop, int fd, const msi_addres
     session->limits = client_limits;
     session->client = client;
     session->silent = true;
+    session->put = (msi_task){.run = put, .silent = true};
     TAILQ_INIT(&session->open);
     TAILQ_INIT(&session->queue);
     TAILQ_INIT(&session->requests);
@@ -285,7 +323,7 @@ static void cancel_call(msi_client_session *session, msi_client_call *call)
     msi_grpc_request *request = msi_grpc_let_go(session, call);
     if (request)
         msi_h2_reset(&session->h2, &request->h2, NGHTTP2_CANCEL);
-    msi_h2_want_flush(&session->h2); /* which ends a session that is leaving, and takes the next that waits */
+    msi_grpc_put_soon(session); /* which ends a session that is leaving, and takes the next that waits */
     msi_conn_unpin(conn);
 }
 
@@ -293,7 +331,7 @@ static bool send_ping(msi_client_session *session, const uint8_t *data, size_t s
 {
     if (size != PING_SIZE || nghttp2_submit_ping(session->h2.session, NGHTTP2_FLAG_NONE, data) != 0)
         return false;
-    msi_h2_want_flush(&session->h2);
+    msi_grpc_put_soon(session);
     return true;
 }
 

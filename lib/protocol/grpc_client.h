@@ -61,6 +61,7 @@ struct msi_client_session {
     struct msi_grpc_requests requests; /* all that have memory */
     struct msi_grpc_requests fresh;    /* streams of calls whose headers were not sent yet, as far as is known */
     msi_grpc_block block;
+    msi_task put;
     msi_buf plain;  /* for what is decompressed */
     bool heard;     /* the server has sent its SETTINGS */
     bool http1;     /* it has answered as HTTP/1 does */
@@ -81,6 +82,9 @@ void msi_grpc_answer_closed(msi_h2 *h2, msi_h2_stream *stream, uint32_t code, bo
 
 /* Of the sessions' outlets. */
 extern const msi_stream_protocol msi_grpc_client_stream;
+
+/* What was submitted goes out before the bracket is left, also that of a function which the program calls, where nothing is told. */
+void msi_grpc_put_soon(msi_client_session *session);
 
 /* Opens streams for the calls that wait, as many as the server takes; ties those that are open to their calls' streams. Not inside nghttp2. */
 void msi_grpc_submit_queue(msi_client_session *session);

@@ -187,7 +187,7 @@ static opened open_stream(msi_client_session *session, msi_client_call *call)
         request->fresh = true;
         TAILQ_INSERT_TAIL(&session->fresh, request, next_fresh);
     }
-    msi_h2_want_flush(&session->h2);
+    msi_grpc_put_soon(session);
     return OPENED;
 }
 
@@ -236,6 +236,14 @@ void msi_grpc_submit_queue(msi_client_session *session)
     }
 }
 
+/* A server that has not acknowledged our settings yet will change all windows by as much as they say, when it does. */
+static void set_window(msi_h2 *h2, int32_t id, uint32_t window)
+{
+    uint32_t now = nghttp2_session_get_local_settings(h2->session, NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE);
+    int64_t size = (int64_t)window + now - h2->limits.window;
+    (void)nghttp2_session_set_local_window_size(h2->session, NGHTTP2_FLAG_NONE, id, size > 0 ? (int32_t)size : 0);
+}
+
 /* From here on it can send, and is sent what its credit says. What it has said already goes out again. */
 static void attach(msi_client_session *session, msi_grpc_request *request)
 {
@@ -245,7 +253,8 @@ static void attach(msi_client_session *session, msi_grpc_request *request)
     uint32_t window = call->credit.bytes ? call->credit.bytes : MSI_STREAM_BYTES;
     h2->raised += window - request->h2.base; /* modulo 2^32: less than the first window is as good */
     request->h2.base = window;
-    (void)nghttp2_session_set_local_window_size(h2->session, NGHTTP2_FLAG_NONE, request->id, (int32_t)window);
+    if (window != h2->limits.window)
+        set_window(h2, request->id, window);
     msi_stream_attach(stream, &h2->outlet, (uint64_t)request->id);
     msi_h2_tie(h2, &request->h2, stream);
     request->h2.streams = true;
@@ -294,10 +303,16 @@ static msgsrv_status item_compressed(msi_h2 *h2, msi_h2_stream *stream, msgsrv_s
     return MSGSRV_OK;
 }
 
+static msi_h2 *h2_of(const msgsrv_stream *of_call)
+{
+    return MSI_CONTAINER(of_call->outlet, msi_h2, outlet);
+}
+
 static msgsrv_status item(msgsrv_stream *of_call, const void *message, size_t *body, msgsrv_error *error)
 {
-    msi_h2 *h2 = MSI_CONTAINER(of_call->outlet, msi_h2, outlet);
+    msi_h2 *h2 = h2_of(of_call);
     msi_h2_stream *stream = msi_h2_find(h2, (int32_t)of_call->id);
+    msi_grpc_put_soon(session_of(h2));
     if (!stream || h2->ended || stream->out_last || !request_of(stream)->call ||
         !request_of(stream)->call->compresses)
         return msi_h2_stream_protocol.item(of_call, message, body, error);
@@ -307,11 +322,13 @@ static msgsrv_status item(msgsrv_stream *of_call, const void *message, size_t *b
 static void half_close(msgsrv_stream *of_call)
 {
     msi_h2_stream_protocol.half_close(of_call);
+    msi_grpc_put_soon(session_of(h2_of(of_call)));
 }
 
 static void credit(msgsrv_stream *of_call, uint32_t items, uint32_t bytes)
 {
     msi_h2_stream_protocol.credit(of_call, items, bytes);
+    msi_grpc_put_soon(session_of(h2_of(of_call)));
 }
 
 const msi_stream_protocol msi_grpc_client_stream = {item, half_close, credit};
