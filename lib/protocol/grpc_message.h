@@ -29,6 +29,7 @@ typedef enum msi_grpc_read {
     MSI_GRPC_MESSAGE,  /* *message is a view of the data or of the reader, valid until the next call */
     MSI_GRPC_MORE,     /* everything was taken */
     MSI_GRPC_TOO_LONG, /* the length is over the limit; the reader is of no more use */
+    MSI_GRPC_NO_ROOM,  /* too much of other messages waits; never said by the reader itself */
     MSI_GRPC_BAD_FLAG, /* the first byte is neither 0 nor 1; likewise */
     MSI_GRPC_MEMORY    /* likewise */
 } msi_grpc_read;

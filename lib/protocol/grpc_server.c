@@ -75,8 +75,14 @@ static void on_woken(msi_h2 *h2)
 /* Behind a flush: what waited for room, and the end. */
 static void on_moved(msi_h2 *h2)
 {
-    msi_grpc_begin_ready(session_of(h2));
-    settle(session_of(h2));
+    msi_grpc_session *session = session_of(h2);
+    if (session->draining && !session->pinged) {
+        session->pinged = true; /* not before: nghttp2 has pings overtake what was submitted with them */
+        (void)nghttp2_submit_ping(h2->session, NGHTTP2_FLAG_NONE, NULL);
+        msi_h2_want_flush(h2);
+    }
+    msi_grpc_begin_ready(session);
+    settle(session);
 }
 
 static const msi_h2_role role = {
@@ -214,7 +220,6 @@ static void drain(msi_conn *conn)
     tell_draining(session);
     if (!h2->ended) {
         (void)nghttp2_submit_shutdown_notice(h2->session);
-        (void)nghttp2_submit_ping(h2->session, NGHTTP2_FLAG_NONE, NULL);
         msi_h2_wake_at(h2, msi_after(msi_loop_now(conn->loop), DRAIN_WAIT_MS));
         msi_h2_want_flush(h2);
     }

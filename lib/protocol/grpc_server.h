@@ -25,6 +25,7 @@ typedef struct msi_grpc_session {
     uint32_t open_calls;
     char refusal[MSGSRV_ERROR_TEXT]; /* the text of the refusal of the request whose headers are coming */
     bool draining;
+    bool pinged;    /* behind the first GOAWAY */
     bool last_told; /* GOAWAY with the last id is out */
 } msi_grpc_session;
 

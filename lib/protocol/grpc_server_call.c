@@ -344,66 +344,6 @@ static void begin_call(msi_grpc_exchange *exchange, msi_view body)
         msi_call_begin(call, body);
 }
 
-static bool has_room(const msi_grpc_session *session)
-{
-    return msi_h2_backlog(&session->h2) < session->h2.conn->limits->max_output;
-}
-
-/* The one request is whole and the last: its call begins, unless too many answers wait already. */
-static void begin_unary(msi_grpc_exchange *exchange, msi_view body)
-{
-    msi_grpc_session *session = exchange->session;
-    bool waits =
-        !msi_streams_responses(exchange->method->description) && (!TAILQ_EMPTY(&session->ready) || !has_room(session));
-    if (!waits) {
-        begin_call(exchange, body);
-        return;
-    }
-    if (exchange->body.len == 0 && !msi_buf_append(&exchange->body, body.data, body.size)) {
-        refuse(exchange, MSGSRV_REFUSED_OPEN_CALLS, MSGSRV_RESOURCE_EXHAUSTED, "the server has no memory");
-        return;
-    }
-    exchange->begun = true;
-    exchange->in_ready = true;
-    TAILQ_INSERT_TAIL(&session->ready, exchange, next_ready);
-}
-
-/* Outside of nghttp2's callbacks. A call may end the connection, and with it the list. */
-void msi_grpc_begin_ready(msi_grpc_session *session)
-{
-    msi_grpc_exchange *exchange;
-    while (!session->h2.ended && has_room(session) && (exchange = TAILQ_FIRST(&session->ready)) != NULL) {
-        TAILQ_REMOVE(&session->ready, exchange, next_ready);
-        exchange->in_ready = false;
-        msi_buf body = exchange->body;
-        exchange->body = (msi_buf){0};
-        begin_call(exchange, (msi_view){body.data, body.len});
-        msi_buf_release(&body);
-    }
-}
-
-void msi_grpc_headers(msi_h2 *h2, msi_h2_stream *stream, bool last)
-{
-    (void)last;
-    msi_grpc_exchange *exchange = exchange_of(stream);
-    msi_grpc_session *session = session_of(h2);
-    msi_grpc_request *request = &exchange->request;
-    if (request->fields)
-        return;
-    request->fields = true;
-    if (!request->post)
-        refuse_http(exchange, "405", "gRPC's method is POST");
-    else if (!request->grpc)
-        refuse_http(exchange, "415", "the content-type is not application/grpc");
-    else if (request->status)
-        refuse(exchange, request->why, request->status, session->refusal);
-    else if (session->slots->used >= session->config->max_calls)
-        refuse(exchange, MSGSRV_REFUSED_OPEN_CALLS, MSGSRV_RESOURCE_EXHAUSTED,
-               "too many calls of this connection are worked on");
-    else if (msi_streams_requests(exchange->method->description))
-        begin_call(exchange, (msi_view){NULL, 0});
-}
-
 /* Ends what the client did wrong: the call, or the request that is none yet. */
 static void fault(msi_grpc_exchange *exchange, msgsrv_refusal why, msgsrv_status code, const char *text)
 {
@@ -432,6 +372,87 @@ static bool decompress(msi_grpc_exchange *exchange, msi_view *body, msi_buf *int
     return true;
 }
 
+/* The one request is whole, and there is no other: hands it to its call. */
+static void begin_with(msi_grpc_exchange *exchange, msi_view body)
+{
+    msi_buf room = {0};
+    exchange->begun = false;
+    if (!exchange->compressed || decompress(exchange, &body, &room)) {
+        msi_h2_begun(&exchange->session->h2, &exchange->h2);
+        begin_call(exchange, body);
+    }
+    msi_buf_release(&room);
+}
+
+static bool has_room(const msi_grpc_session *session)
+{
+    return msi_h2_backlog(&session->h2) < session->h2.conn->limits->max_output;
+}
+
+/* The one request is whole and the last: its call begins, unless too many answers wait already. */
+static void begin_unary(msi_grpc_exchange *exchange, msi_view body)
+{
+    msi_grpc_session *session = exchange->session;
+    bool waits =
+        !msi_streams_responses(exchange->method->description) && (!TAILQ_EMPTY(&session->ready) || !has_room(session));
+    if (!waits) {
+        begin_with(exchange, body);
+        return;
+    }
+    if (!msi_buf_append(&exchange->body, body.data, body.size)) {
+        refuse(exchange, MSGSRV_REFUSED_OPEN_CALLS, MSGSRV_RESOURCE_EXHAUSTED, "the server has no memory");
+        return;
+    }
+    exchange->begun = true;
+    exchange->in_ready = true;
+    TAILQ_INSERT_TAIL(&session->ready, exchange, next_ready);
+}
+
+/* The same of one whose message had to wait for the request's end. Its call may take the exchange away. */
+static void begin_kept(msi_grpc_exchange *exchange)
+{
+    msi_buf body = exchange->body;
+    exchange->body = (msi_buf){0};
+    begin_unary(exchange, (msi_view){body.data, body.len});
+    msi_buf_release(&body);
+}
+
+/* Outside of nghttp2's callbacks. A call may end the connection, and with it the list. */
+void msi_grpc_begin_ready(msi_grpc_session *session)
+{
+    msi_grpc_exchange *exchange;
+    while (!session->h2.ended && has_room(session) && (exchange = TAILQ_FIRST(&session->ready)) != NULL) {
+        TAILQ_REMOVE(&session->ready, exchange, next_ready);
+        exchange->in_ready = false;
+        msi_buf body = exchange->body;
+        exchange->body = (msi_buf){0};
+        begin_with(exchange, (msi_view){body.data, body.len});
+        msi_buf_release(&body);
+    }
+}
+
+void msi_grpc_headers(msi_h2 *h2, msi_h2_stream *stream, bool last)
+{
+    (void)last;
+    msi_grpc_exchange *exchange = exchange_of(stream);
+    msi_grpc_session *session = session_of(h2);
+    msi_grpc_request *request = &exchange->request;
+    if (request->fields)
+        return;
+    request->fields = true;
+    if (!request->post)
+        refuse_http(exchange, "405", "gRPC's method is POST");
+    else if (!request->grpc)
+        refuse_http(exchange, "415", "the content-type is not application/grpc");
+    else if (request->status)
+        refuse(exchange, request->why, request->status, session->refusal);
+    else if (session->slots->used >= session->config->max_calls)
+        refuse(exchange, MSGSRV_REFUSED_OPEN_CALLS, MSGSRV_RESOURCE_EXHAUSTED,
+               "too many calls of this connection are worked on");
+    else if (msi_streams_requests(exchange->method->description))
+        begin_call(exchange, (msi_view){NULL, 0});
+}
+
 static void on_request(msi_grpc_exchange *exchange, msi_view body, bool compressed)
 {
     if (exchange->has_body || exchange->begun) {
@@ -439,12 +460,11 @@ static void on_request(msi_grpc_exchange *exchange, msi_view body, bool compress
         return;
     }
     exchange->has_body = true;
-    exchange->compressed = compressed;
-    if (compressed && !decompress(exchange, &body, &exchange->body))
-        return;
+    exchange->compressed =
+        compressed; /* and it stays so until its call begins: it may be much longer than what we have room for */
     if (exchange->h2.in_last)
         begin_unary(exchange, body);
-    else if (!compressed && !msi_buf_append(&exchange->body, body.data, body.size))
+    else if (!msi_buf_append(&exchange->body, body.data, body.size))
         refuse(exchange, MSGSRV_REFUSED_OPEN_CALLS, MSGSRV_RESOURCE_EXHAUSTED, "the server has no memory");
 }
 
@@ -488,6 +508,9 @@ void msi_grpc_bad_message(msi_h2 *h2, msi_h2_stream *stream, msi_grpc_read why)
         fault(exchange, MSGSRV_REFUSED_MESSAGE_SIZE, MSGSRV_RESOURCE_EXHAUSTED, text);
     } else if (why == MSI_GRPC_BAD_FLAG) {
         fault(exchange, MSGSRV_REFUSED_MALFORMED, MSGSRV_INTERNAL, "a message begins with neither 0 nor 1");
+    } else if (why == MSI_GRPC_NO_ROOM) {
+        fault(exchange, MSGSRV_REFUSED_UNREAD, MSGSRV_RESOURCE_EXHAUSTED,
+              "too many unfinished messages of this connection wait");
     } else {
         fault(exchange, MSGSRV_REFUSED_OPEN_CALLS, MSGSRV_RESOURCE_EXHAUSTED, "the server has no memory");
     }
@@ -507,8 +530,7 @@ void msi_grpc_half_closed(msi_h2 *h2, msi_h2_stream *stream)
     } else if (!exchange->begun && !exchange->has_body) {
         refuse(exchange, MSGSRV_REFUSED_MALFORMED, MSGSRV_INTERNAL, "the request has no message");
     } else if (!exchange->begun) {
-        msi_buf body = exchange->body;
-        begin_unary(exchange, (msi_view){body.data, body.len});
+        begin_kept(exchange);
     }
 }
 

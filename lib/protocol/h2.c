@@ -194,7 +194,7 @@ static void unlist(msi_h2 *h2, msi_h2_stream *stream)
     msi_grpc_reader_release(&stream->reader);
     h2->raised -= stream->base - h2->limits.window;
     stream->base = h2->limits.window;
-    msi_h2_window_release(h2, stream);
+    msi_h2_begun(h2, stream);
     if (h2->waiting == 0)
         h2->stall_due = 0;
 }
@@ -463,11 +463,17 @@ static void on_window(msi_h2 *h2, int32_t id)
         msi_h2_due(h2, stream);
 }
 
-static void on_settings(msi_h2 *h2)
+/* All windows may have changed: those for our output, or when the peer has acknowledged ours, those for its own. */
+static void on_settings(msi_h2 *h2, bool ack)
 {
     msi_h2_stream *stream;
     TAILQ_FOREACH(stream, &h2->streams, open)
-    msi_h2_due(h2, stream);
+    {
+        if (ack)
+            msi_h2_window_for_message(h2, stream);
+        else
+            msi_h2_due(h2, stream);
+    }
 }
 
 static void on_end_stream(msi_h2 *h2, msi_h2_stream *stream)
@@ -507,8 +513,7 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
         h2->peer_resets = nghttp2_session_find_stream(session, hd->stream_id) != NULL;
         break;
     case NGHTTP2_SETTINGS:
-        if ((hd->flags & NGHTTP2_FLAG_ACK) == 0)
-            on_settings(h2);
+        on_settings(h2, (hd->flags & NGHTTP2_FLAG_ACK) != 0);
         break;
     case NGHTTP2_WINDOW_UPDATE:
         on_window(h2, hd->stream_id);
@@ -533,21 +538,24 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
     msi_h2_stream *stream = known(session, id);
     msi_view rest = {data, size};
     if (stream)
-        stream->held += size;
+        msi_h2_came(h2, stream, size);
     while (stream && !stream->in_ignored && go_on(h2) == 0) {
         msi_view message;
         bool compressed;
         msi_grpc_read result = msi_grpc_read_next(&stream->reader, &rest, h2->limits.max_message, &message, &compressed);
-        if (result == MSI_GRPC_MORE) {
+        if (result == MSI_GRPC_MORE && msi_h2_has_room(h2)) {
             msi_h2_window_for_message(h2, stream);
             break;
         }
+        if (result == MSI_GRPC_MORE)
+            result = MSI_GRPC_NO_ROOM;
         if (result != MSI_GRPC_MESSAGE) {
             stream->in_ignored = true;
             h2->role->bad_message(h2, stream, result);
             break;
         }
-        msi_h2_window_release(h2, stream);
+        if (stream->stream)
+            msi_h2_window_release(h2, stream);
         stream->in_last = (flags & NGHTTP2_FLAG_END_STREAM) && rest.size == 0;
         h2->role->message(h2, stream, message, compressed);
         stream = known(session, id); /* it may be gone */

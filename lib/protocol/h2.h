@@ -126,6 +126,7 @@ struct msi_h2 {
     size_t ready;        /* bytes that wait in streams and the windows would let through */
     size_t waiting;  /* bytes that wait in streams whose out_last is set: answers that nothing but the peer holds up */
     uint32_t open;   /* streams */
+    uint64_t unread; /* bytes held by all streams */
     uint32_t extra;  /* of all streams */
     uint32_t raised; /* of all streams, what `base` has over `window` */
     int32_t last_id; /* highest stream that the peer has opened */
@@ -205,6 +206,9 @@ void msi_h2_stream_close(msi_h2 *h2, msi_h2_stream *stream);
 /* A stream's messages of so many bytes (prefixes counted) are handled: their window is given back. */
 void msi_h2_handled(msi_h2 *h2, msi_h2_stream *stream, uint64_t bytes);
 
+/* The one request of a stream is on its way to its handler: its bytes are held no longer, nor the extra window that it had. */
+void msi_h2_begun(msi_h2 *h2, msi_h2_stream *stream);
+
 /* Many messages are to be expected: gives it a window of MSI_STREAM_BYTES, if there is some left. */
 void msi_h2_raise_window(msi_h2 *h2, msi_h2_stream *stream);
 
@@ -220,6 +224,8 @@ void msi_h2_due(msi_h2 *h2, msi_h2_stream *stream);
 void msi_h2_feed_hungry(msi_h2 *h2);
 void msi_h2_window_for_message(msi_h2 *h2, msi_h2_stream *stream);
 void msi_h2_window_release(msi_h2 *h2, msi_h2_stream *stream);
+void msi_h2_came(msi_h2 *h2, msi_h2_stream *stream, size_t size);
+bool msi_h2_has_room(const msi_h2 *h2);
 
 /* Looks at the frames of the input: how many bytes from the front nghttp2 may have, whole frames and whole header blocks. Counts what may
  * be a flood; may fail the session. */

@@ -7,12 +7,15 @@
 #include "base/limits.h"
 #include "protocol/h2.h"
 
-#define MANY INT32_MAX /* of what HTTP/2 does not count: messages */
+#define UNREAD_PARTS 3u /* first windows, raised ones, and extra: each is bounded by max_unread */
+#define MANY INT32_MAX  /* of what HTTP/2 does not count: messages */
 
 /* Receiving. */
 
-static void set_window(msi_h2 *h2, const msi_h2_stream *stream, uint32_t window)
+/* Makes a stream's window longer than it is: which is not what we have said it to be before the peer has acknowledged our SETTINGS. */
+static void widen(msi_h2 *h2, const msi_h2_stream *stream, uint32_t more)
 {
+    int64_t window = (int64_t)nghttp2_session_get_stream_effective_local_window_size(h2->session, stream->id) + more;
     if (nghttp2_session_set_local_window_size(h2->session, NGHTTP2_FLAG_NONE, stream->id, (int32_t)window) != 0)
         msi_h2_fail(h2, MSGSRV_REFUSED_MALFORMED, NGHTTP2_INTERNAL_ERROR, "no memory");
     msi_h2_want_flush(h2);
@@ -32,7 +35,7 @@ void msi_h2_raise_window(msi_h2 *h2, msi_h2_stream *stream)
         return;
     h2->raised += more;
     stream->base += more;
-    set_window(h2, stream, stream->base);
+    widen(h2, stream, more);
 }
 
 /*
@@ -45,7 +48,7 @@ static void give_back(msi_h2 *h2, msi_h2_stream *stream)
         return;
     int64_t came = nghttp2_session_get_stream_effective_recv_data_length(h2->session, stream->id);
     int64_t keep = stream->held > stream->extra ? (int64_t)(stream->held - stream->extra) : 0;
-    int64_t open = (int64_t)stream->base - came;
+    int64_t open = nghttp2_session_get_stream_effective_local_window_size(h2->session, stream->id) - came;
     int64_t more = came - keep;
     bool stalls = stream->extra && open <= stream->base / 4;
     if (more <= 0 || (more < stream->base / 2 && !stalls))
@@ -58,11 +61,11 @@ static void give_back(msi_h2 *h2, msi_h2_stream *stream)
 static void give_extra(msi_h2 *h2, msi_h2_stream *stream, uint32_t more)
 {
     h2->extra += more;
-    stream->extra = more;
+    stream->extra += more;
     if (stream->stream)
         give_back(h2, stream);
     else
-        set_window(h2, stream, stream->base + more);
+        widen(h2, stream, more);
 }
 
 /* A message is coming that is longer than what its stream may still be sent: the rest is granted, now or when there is some left. */
@@ -71,9 +74,8 @@ void msi_h2_window_for_message(msi_h2 *h2, msi_h2_stream *stream)
     size_t missing = msi_grpc_reader_missing(&stream->reader);
     if (missing == 0 || stream->in_hungry || stream->in_ended)
         return;
-    if (stream->extra) {
-        if (stream->stream)
-            give_back(h2, stream);
+    if (stream->extra && stream->stream) {
+        give_back(h2, stream);
         return;
     }
     int64_t open = (int64_t)nghttp2_session_get_stream_effective_local_window_size(h2->session, stream->id) -
@@ -101,6 +103,24 @@ void msi_h2_feed_hungry(msi_h2 *h2)
     }
 }
 
+void msi_h2_came(msi_h2 *h2, msi_h2_stream *stream, size_t size)
+{
+    stream->held += size;
+    h2->unread += size;
+}
+
+bool msi_h2_has_room(const msi_h2 *h2)
+{
+    return h2->unread <= (uint64_t)h2->limits.max_unread * UNREAD_PARTS + h2->limits.max_message;
+}
+
+void msi_h2_begun(msi_h2 *h2, msi_h2_stream *stream)
+{
+    h2->unread -= stream->held;
+    stream->held = 0;
+    msi_h2_window_release(h2, stream);
+}
+
 /* The long message is whole. */
 void msi_h2_window_release(msi_h2 *h2, msi_h2_stream *stream)
 {
@@ -116,7 +136,9 @@ void msi_h2_handled(msi_h2 *h2, msi_h2_stream *stream, uint64_t bytes)
     uint64_t less = stream->surplus < bytes ? stream->surplus : bytes;
     stream->surplus -= less;
     bytes -= less;
-    stream->held -= bytes < stream->held ? bytes : stream->held;
+    bytes = bytes < stream->held ? bytes : stream->held;
+    stream->held -= bytes;
+    h2->unread -= bytes;
     give_back(h2, stream);
 }
 

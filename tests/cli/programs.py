@@ -23,7 +23,7 @@ CLIENT = os.environ["MSGSRV_CLIENT_PROGRAM"]
 SOURCE_DIR = os.environ["MSGSRV_SOURCE_DIR"]
 BINARY_DIR = os.environ["MSGSRV_BINARY_DIR"]
 VERSION = os.environ["MSGSRV_VERSION"]
-GUARD = 120  # seconds
+GUARD = int(os.environ.get("MSGSRV_TEST_GUARD", "120"))  # seconds
 
 # What the library says of a text that is none.
 NOT_UTF8 = "messages.EchoMessage.text: the string is not valid UTF-8; use a bytes field for such data"
