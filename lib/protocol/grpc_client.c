@@ -88,14 +88,10 @@ static void on_moved(msi_h2 *h2)
  * Makes frames and tells nobody anything: h2's flush, which follows, does. So what a function of the program's says is on its way when that returns,
  * whether its loop runs again or not.
  */
-static void put(msi_task *task)
+static void make_frames(msi_client_session *session)
 {
-    msi_client_session *session = MSI_CONTAINER(task, msi_client_session, put);
     msi_h2 *h2 = &session->h2;
     msi_conn *conn = session->conn;
-    if (h2->ended || h2->sending || h2->receiving)
-        return;
-    msi_conn_pin(conn);
     h2->sending = true;
     const uint8_t *data;
     ssize_t size;
@@ -109,6 +105,21 @@ static void put(msi_task *task)
         (void)msi_conn_out_end(conn);
     }
     h2->sending = false;
+}
+
+static void put(msi_task *task)
+{
+    msi_client_session *session = MSI_CONTAINER(task, msi_client_session, put);
+    msi_h2 *h2 = &session->h2;
+    msi_conn *conn = session->conn;
+    if (h2->ended || h2->sending || h2->receiving)
+        return;
+    msi_conn_pin(conn);
+    make_frames(session);
+    if (!h2->ended && !session->silent && !TAILQ_EMPTY(&session->fresh)) {
+        msi_grpc_attach_fresh(session); /* before an answer can come */
+        make_frames(session);
+    }
     msi_conn_unpin(conn);
 }
 
