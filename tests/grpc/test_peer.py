@@ -24,9 +24,8 @@ class Requests(GrpcTestCase):
 
     def refusal(self, stream, fields, body=b"", end=True):
         """Headers of the answer to a request, which must come in one block."""
-        self.peer.send(self.peer.headers(stream, fields, end and not body))
-        if body:
-            self.peer.send(self.peer.data(stream, body, end))
+        self.peer.send(self.peer.headers(stream, fields, end and not body),
+                       self.peer.data(stream, body, end) if body else b"")
         came = self.peer.wait(s.HEADERS, stream)
         self.assertTrue(came.ended)
         return came.headers
