@@ -11,11 +11,12 @@
 #define APP_URL_ROOM 256
 #define APP_URL_FORMS "tcp://host:port, tcp://[IPv6]:port, unix:///path or unix:@name"
 /* Of a client, which can speak gRPC instead. */
-#define APP_URL_CLIENT_FORMS "tcp://host:port, tcp://[IPv6]:port, unix:///path, unix:@name, grpc://host:port or grpc+unix:///path"
+#define APP_URL_CLIENT_FORMS \
+    "tcp://host:port, tcp://[IPv6]:port, unix:///path, unix:@name, grpc://host:port or grpc+unix:///path"
 
 struct app_url {
     bool is_unix;
-    bool is_grpc; /* what a client speaks there is gRPC */
+    bool is_grpc;            /* what a client speaks there is gRPC */
     char host[APP_URL_ROOM]; /* without the brackets of IPv6; of a Unix socket the path, or '@' and the abstract name */
     char port[8];            /* decimal */
 };

@@ -99,7 +99,7 @@ MSGSRV_BEGIN_DECLS
  *
  * @param url  `tcp://host:port` (a name is looked up without blocking the loop; all its addresses are tried), `tcp://[::1]:7070`,
  *             `unix:///path` or `unix:@name`; for any server of gRPC over HTTP/2, `grpc://host:port`, `grpc+unix:///path` or
- *             `grpc+unix:@name`, see docs/grpc.md; borrowed
+ *             `grpc+unix:@name`, see docs/grpc-client.md; borrowed
  * @param options  borrowed and copied; NULL for all defaults
  * @param[out] client  the caller's, to be freed with msgsrv_client_free()
  * @param[out] error  optional

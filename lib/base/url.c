@@ -10,7 +10,8 @@
 static msgsrv_status bad(const char *url, const char *what, msgsrv_error *error)
 {
     return msi_error(error, MSGSRV_INVALID_ARGUMENT,
-                     "\"%.80s\": %s; expected tcp://host:port, tcp://[IPv6]:port, unix:///path or unix:@name, or for gRPC grpc:// or grpc+unix: instead",
+                     "\"%.80s\": %s; expected tcp://host:port, tcp://[IPv6]:port, unix:///path or unix:@name, or for "
+                     "gRPC grpc:// or grpc+unix: instead",
                      url, what);
 }
 
@@ -89,10 +90,11 @@ msgsrv_status msi_url_parse(const char *url, msi_url *out, msgsrv_error *error)
     msi_url parsed = {0};
     msgsrv_status status;
     const char *rest = url;
-    parsed.grpc = skip(&rest, "grpc+") || strncmp(rest, "grpc://", 7) == 0;
-    if (parsed.grpc && skip(&rest, "grpc://"))
-        status = parse_tcp(url, rest, &parsed, error);
-    else if (rest == url && skip(&rest, "tcp://"))
+    bool prefixed = skip(&rest, "grpc+");
+    bool tcp = !prefixed && skip(&rest, "tcp://");
+    bool grpc = !prefixed && !tcp && skip(&rest, "grpc://");
+    parsed.grpc = prefixed || grpc;
+    if (tcp || grpc)
         status = parse_tcp(url, rest, &parsed, error);
     else if (strncmp(rest, "unix:///", 8) == 0)
         status = parse_unix(url, rest + 7, false, &parsed, error);

@@ -26,7 +26,7 @@ typedef struct msi_client_call {
     bool streams_requests;
     bool streams_responses;
     bool compresses; /* its requests may be compressed, where the protocol knows how */
-    msi_buf body; /* the encoded request, kept until the end because it may go out again */
+    msi_buf body;    /* the encoded request, kept until the end because it may go out again */
     msgsrv_metadata_set metadata;
     msgsrv_metadata_set head; /* what came */
     msgsrv_metadata_set trailer;

@@ -110,12 +110,9 @@ static void put_headers(msi_client_session *session, const msi_client_call *call
         const char *name;
         const char *value;
     } fixed[] = {
-        {":method", "POST"},
-        {":scheme", "http"},
-        {"te", "trailers"},
-        {"content-type", "application/grpc"},
-        {"user-agent", agent},
-        {"grpc-accept-encoding", "identity, gzip"},
+        {":method", "POST"},   {":scheme", "http"},
+        {"te", "trailers"},    {"content-type", "application/grpc"},
+        {"user-agent", agent}, {"grpc-accept-encoding", "identity, gzip"},
     };
     const char *authority = session->limits->authority;
     msi_headers_add(list, fixed[0].name, fixed[0].value, strlen(fixed[0].value));
@@ -131,6 +128,18 @@ static void put_headers(msi_client_session *session, const msi_client_call *call
     if (left >= 0)
         msi_headers_add_timeout(list, (uint64_t)left);
     msi_headers_add_metadata(list, &call->metadata);
+}
+
+/* HTTP/2 has no spaces around values, and its receivers may refuse them; gRPC says that they may be stripped. */
+static void trim(const msi_headers *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        nghttp2_nv *nv = &list->list[i];
+        while (nv->valuelen && nv->value[nv->valuelen - 1] == ' ')
+            nv->valuelen--;
+        for (; nv->valuelen && *nv->value == ' '; nv->valuelen--)
+            nv->value++;
+    }
 }
 
 /* The one request of a call that does not stream them. */
@@ -153,7 +162,10 @@ static int32_t submit(msi_client_session *session, const msi_client_call *call, 
     int32_t id = NGHTTP2_ERR_NOMEM;
     msi_headers_clear(list);
     put_headers(session, call, list);
-    if ((call->streams_requests || put_body(call, &request->h2.out)) && msi_headers_ready(list))
+    bool ready = (call->streams_requests || put_body(call, &request->h2.out)) && msi_headers_ready(list);
+    if (ready)
+        trim(list);
+    if (ready)
         id = nghttp2_submit_request(h2->session, NULL, list->list, list->count, &source, &request->h2);
     msi_headers_clear(list);
     return id;
@@ -180,7 +192,8 @@ static opened open_stream(msi_client_session *session, msi_client_call *call)
     TAILQ_INSERT_TAIL(&session->open, call, open);
     session->count++;
     msi_h2_stream_open(&session->h2, &request->h2, id);
-    request->h2.streams = true; /* what waits of it is the call's affair, which has a deadline, and not the connection's */
+    request->h2.streams =
+        true; /* what waits of it is the call's affair, which has a deadline, and not the connection's */
     if (!call->streams_requests)
         msi_h2_out_last(&session->h2, &request->h2);
     if (call->stream) {
@@ -227,8 +240,7 @@ void msi_grpc_submit_queue(msi_client_session *session)
         call->session = NULL;
         opened result = open_stream(session, call);
         if (result == NO_MEMORY)
-            session->events->ended(session->client, call, MSGSRV_RESOURCE_EXHAUSTED, false, view_of(text),
-                                   (msi_view){0});
+            session->events->ended(session->client, call, MSGSRV_RESOURCE_EXHAUSTED, false, view_of(text), (msi_view){0});
         if (result != NO_IDS)
             continue;
         enqueue(session, call);
@@ -313,8 +325,7 @@ static msgsrv_status item(msgsrv_stream *of_call, const void *message, size_t *b
     msi_h2 *h2 = h2_of(of_call);
     msi_h2_stream *stream = msi_h2_find(h2, (int32_t)of_call->id);
     msi_grpc_put_soon(session_of(h2));
-    if (!stream || h2->ended || stream->out_last || !request_of(stream)->call ||
-        !request_of(stream)->call->compresses)
+    if (!stream || h2->ended || stream->out_last || !request_of(stream)->call || !request_of(stream)->call->compresses)
         return msi_h2_stream_protocol.item(of_call, message, body, error);
     return item_compressed(h2, stream, of_call, message, body, error);
 }
@@ -376,8 +387,8 @@ static void take_metadata(msi_client_session *session, msi_grpc_block *block, ms
 {
     if (block->error.code)
         return;
-    msgsrv_status status = msi_grpc_metadata_receive(&block->metadata, name, value, session->limits->max_metadata,
-                                                     &block->error);
+    msgsrv_status status =
+        msi_grpc_metadata_receive(&block->metadata, name, value, session->limits->max_metadata, &block->error);
     if (status == MSGSRV_OK || status == MSGSRV_INVALID_ARGUMENT)
         block->error.code = MSGSRV_OK;
 }
