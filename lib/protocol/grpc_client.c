@@ -167,6 +167,8 @@ static const msi_h2_role role = {
 static void look_at_first(msi_client_session *session, const uint8_t *data, size_t size)
 {
     static const char http1[] = "HTTP/1";
+    /* Field 23 of the native wire, GoAway. */
+    session->native_goaway = size >= 2 && data[0] == 0xba && data[1] == 0x01;
     if (size < sizeof http1 - 1)
         return;
     session->http1 = memcmp(data, http1, sizeof http1 - 1) == 0;
@@ -178,6 +180,11 @@ static size_t input(msi_conn *conn, const uint8_t *data, size_t size)
     msi_client_session *session = conn->owner;
     if (!session->heard)
         look_at_first(session, data, size);
+    if (session->native_goaway) {
+        session->heard = true; /* it does nothing wrong: no pause before the next attempt */
+        msi_conn_close(conn, MSI_CLOSE_PEER);
+        return size;
+    }
     return msi_h2_input(&session->h2, data, size);
 }
 
@@ -203,7 +210,7 @@ static void on_write_failed(msi_conn *conn)
 static bool untouched(msi_client_session *session, const msi_client_call *call)
 {
     const msi_grpc_request *request = call->of_session;
-    return !request || !nghttp2_session_find_stream(session->h2.session, request->id) ||
+    return session->native_goaway || !request || !nghttp2_session_find_stream(session->h2.session, request->id) ||
            call->begins_at >= session->conn->sent;
 }
 

@@ -62,13 +62,14 @@ struct msi_client_session {
     struct msi_grpc_requests fresh;    /* streams of calls whose headers were not sent yet, as far as is known */
     msi_grpc_block block;
     msi_task put;
-    msi_buf plain;  /* for what is decompressed */
-    bool heard;     /* the server has sent its SETTINGS */
-    bool http1;     /* it has answered as HTTP/1 does */
-    bool leaving;   /* it takes no more calls */
-    bool goaway;    /* because GOAWAY has come */
-    bool silent;    /* closed by the client: nothing is reported */
-    bool exhausted; /* there are no more numbers for streams */
+    msi_buf plain;      /* for what is decompressed */
+    bool heard;         /* the server has sent its SETTINGS */
+    bool http1;         /* it has answered as HTTP/1 does */
+    bool leaving;       /* it takes no more calls */
+    bool goaway;        /* because GOAWAY has come */
+    bool native_goaway; /* said by a msgsrv server that was leaving before it had looked at what we speak */
+    bool silent;        /* closed by the client: nothing is reported */
+    bool exhausted;     /* there are no more numbers for streams */
     char reason[MSGSRV_ERROR_TEXT];
 };
 

@@ -265,6 +265,17 @@ class Scripted(TestCase):
         result = self.echo(leaves, answers)
         self.assertEqual((result.status, result.out), (0, "x\n"), result)
 
+    def test_a_msgsrv_server_that_leaves_before_it_knows_the_protocol(self):
+        def leaves(connection):
+            connection.send(b"\xba\x01\x00")
+
+        def answers(connection):
+            connection.greet()
+            connection.request(1)
+            connection.send(connection.answer(1))
+        result = self.echo(leaves, answers, greet=False)
+        self.assertEqual((result.status, result.out), (0, "x\n"), result)
+
     def test_too_many_pings_is_told(self):
         def script(connection):
             connection.request(1)
