@@ -58,6 +58,13 @@ bool app_url_read(const char *text, struct app_url *url)
     memset(url, 0, sizeof *url);
     if (strncmp(text, "tcp://", 6) == 0)
         return read_tcp(text + 6, url);
+    url->is_grpc = strncmp(text, "grpc", 4) == 0;
+    if (url->is_grpc && strncmp(text + 4, "://", 3) == 0)
+        return read_tcp(text + 7, url);
+    if (url->is_grpc && text[4] != '+')
+        return false;
+    if (url->is_grpc)
+        text += 5;
     return strncmp(text, "unix:", 5) == 0 && read_unix(text + 5, url);
 }
 

@@ -370,7 +370,7 @@ static int choose_server(struct options *options)
             options->server = OPTIONS_DEFAULT_SERVER;
     }
     if (!app_url_read(options->server, &url))
-        return app_usage("%s: '%s' is not " APP_URL_FORMS, source, options->server);
+        return app_usage("%s: '%s' is not " APP_URL_CLIENT_FORMS, source, options->server);
     return APP_GO_ON;
 }
 

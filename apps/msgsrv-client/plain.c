@@ -302,6 +302,8 @@ msgsrv_status plain_exchange(const char *server, uint32_t timeout_ms, const mess
     struct line line = {.fd = -1, .deadline_ms = now_ms() + timeout_ms, .error = error};
     if (!app_url_read(server, &url))
         return app_error(error, MSGSRV_INVALID_ARGUMENT, "the address is not " APP_URL_FORMS);
+    if (url.is_grpc)
+        return app_error(error, MSGSRV_INVALID_ARGUMENT, "plain calls are not gRPC's; the address is " APP_URL_FORMS);
     msgsrv_status status = url.is_unix ? open_unix(&line, url.host) : open_tcp(&line, &url);
     if (status == MSGSRV_OK)
         status = send_request(&line, request);

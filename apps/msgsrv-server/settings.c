@@ -163,7 +163,7 @@ static bool check_listen(const struct settings *settings, bool insecure)
 {
     for (size_t i = 0; i < settings->listen_count; i++) {
         struct app_url url;
-        if (!app_url_read(settings->listen[i], &url)) {
+        if (!app_url_read(settings->listen[i], &url) || url.is_grpc) {
             app_usage("--listen: '%s' is not " APP_URL_FORMS, settings->listen[i]);
             return false;
         }

@@ -76,6 +76,7 @@ typedef struct msgsrv_call_options {
     uint32_t receive_bytes; /**< The same in bytes; default 256 KiB, 1 to 64 MiB. The last message may pass it. */
     bool eager_credit; /**< Of a stream: credit of messages that were handled is given back at the end of each wake-up, and not when half of
                             it is owed: for a server that waits for msgsrv_stream_acknowledged(). */
+    bool compress; /**< Over gRPC: what is sent may be compressed with gzip, where that makes it shorter. The native wire does not. */
 } msgsrv_call_options;
 
 /** How an asynchronous call ended, beside its typed response. Valid during the callback. */
@@ -97,7 +98,8 @@ MSGSRV_BEGIN_DECLS
  * Makes a client. It connects when the first call is made.
  *
  * @param url  `tcp://host:port` (a name is looked up without blocking the loop; all its addresses are tried), `tcp://[::1]:7070`,
- *             `unix:///path` or `unix:@name`; borrowed
+ *             `unix:///path` or `unix:@name`; for any server of gRPC over HTTP/2, `grpc://host:port`, `grpc+unix:///path` or
+ *             `grpc+unix:@name`, see docs/grpc-client.md; borrowed
  * @param options  borrowed and copied; NULL for all defaults
  * @param[out] client  the caller's, to be freed with msgsrv_client_free()
  * @param[out] error  optional

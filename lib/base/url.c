@@ -2,6 +2,7 @@
 /* Reading addresses, strictly: what is not understood is refused with what was expected. */
 #include "base/url.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -9,8 +10,9 @@
 static msgsrv_status bad(const char *url, const char *what, msgsrv_error *error)
 {
     return msi_error(error, MSGSRV_INVALID_ARGUMENT,
-                     "\"%.80s\": %s; expected tcp://host:port, tcp://[IPv6]:port, unix:///path or unix:@name", url,
-                     what);
+                     "\"%.80s\": %s; expected tcp://host:port, tcp://[IPv6]:port, unix:///path or unix:@name, or for "
+                     "gRPC grpc:// or grpc+unix: instead",
+                     url, what);
 }
 
 /* Digits only, 0 to 65,535. */
@@ -72,21 +74,44 @@ static msgsrv_status parse_unix(const char *url, const char *path, bool abstract
     return MSGSRV_OK;
 }
 
+static bool skip(const char **text, const char *prefix)
+{
+    size_t size = strlen(prefix);
+    if (strncmp(*text, prefix, size) != 0)
+        return false;
+    *text += size;
+    return true;
+}
+
 msgsrv_status msi_url_parse(const char *url, msi_url *out, msgsrv_error *error)
 {
     if (!url)
         return msi_error(error, MSGSRV_INVALID_ARGUMENT, "the URL is NULL");
     msi_url parsed = {0};
     msgsrv_status status;
-    if (strncmp(url, "tcp://", 6) == 0)
-        status = parse_tcp(url, url + 6, &parsed, error);
-    else if (strncmp(url, "unix:///", 8) == 0)
-        status = parse_unix(url, url + 7, false, &parsed, error);
-    else if (strncmp(url, "unix:@", 6) == 0)
-        status = parse_unix(url, url + 6, true, &parsed, error);
+    const char *rest = url;
+    bool prefixed = skip(&rest, "grpc+");
+    bool tcp = !prefixed && skip(&rest, "tcp://");
+    bool grpc = !prefixed && !tcp && skip(&rest, "grpc://");
+    parsed.grpc = prefixed || grpc;
+    if (tcp || grpc)
+        status = parse_tcp(url, rest, &parsed, error);
+    else if (strncmp(rest, "unix:///", 8) == 0)
+        status = parse_unix(url, rest + 7, false, &parsed, error);
+    else if (skip(&rest, "unix:@"))
+        status = parse_unix(url, rest, true, &parsed, error);
     else
         status = bad(url, "unknown kind of address", error);
     if (status == MSGSRV_OK)
         *out = parsed;
     return status;
+}
+
+void msi_url_authority(const msi_url *url, char text[MSI_AUTHORITY_MAX])
+{
+    bool ipv6 = url->kind == MSI_URL_TCP && strchr(url->host, ':');
+    if (url->kind == MSI_URL_UNIX)
+        snprintf(text, MSI_AUTHORITY_MAX, "localhost");
+    else
+        snprintf(text, MSI_AUTHORITY_MAX, "%s%s%s:%u", ipv6 ? "[" : "", url->host, ipv6 ? "]" : "", url->port);
 }

@@ -17,6 +17,7 @@ typedef struct msi_client_call {
     msi_idnode node;                    /* its id, in the session's table */
     TAILQ_ENTRY(msi_client_call) open;  /* the session's list; while it waits for a connection, the client's */
     struct msi_client_session *session; /* NULL: not on a connection */
+    void *of_session;                   /* what the session keeps of it, if anything */
     const char *method;
     uint64_t deadline;      /* a moment; 0: none */
     uint64_t begins_at;     /* where its frame begins in all that was written on the connection */
@@ -24,7 +25,8 @@ typedef struct msi_client_call {
     msi_call_credit credit; /* what it grants the server */
     bool streams_requests;
     bool streams_responses;
-    msi_buf body; /* the encoded request, kept until the end because it may go out again */
+    bool compresses; /* its requests may be compressed, where the protocol knows how */
+    msi_buf body;    /* the encoded request, kept until the end because it may go out again */
     msgsrv_metadata_set metadata;
     msgsrv_metadata_set head; /* what came */
     msgsrv_metadata_set trailer;
@@ -49,10 +51,11 @@ typedef struct msi_client_events {
     void (*lost)(void *client, msi_client_session *session, bool heard, const char *reason);
 } msi_client_events;
 
-/* Limits of what a server may send. */
+/* Limits of what a server may send, and its name. */
 typedef struct msi_client_limits {
     uint32_t max_message;
     uint32_t max_metadata;
+    const char *authority; /* what the server is called: host and port */
 } msi_client_limits;
 
 /* A protocol, for clients. */

@@ -68,7 +68,7 @@ msgsrv_status msi_client_take_options(msgsrv_client *client, const msgsrv_client
         .keepalive_interval_s = o->keepalive_interval_s,
         .keepalive_count = o->keepalive_count,
     };
-    client->client_limits = (msi_client_limits){o->max_message, o->max_metadata};
+    client->client_limits = (msi_client_limits){o->max_message, o->max_metadata, client->authority};
     return MSGSRV_OK;
 }
 
@@ -135,6 +135,7 @@ static msgsrv_status init(msgsrv_client *client, const char *url, const msgsrv_c
         status = msi_error(error, MSGSRV_INVALID_ARGUMENT, "\"%.80s\": port 0 is nobody's", url);
     if (status)
         return status;
+    msi_url_authority(&client->url, client->authority);
     snprintf(client->url_text, sizeof client->url_text, "%s", url);
     const msgsrv_client_options *o = &client->options;
     return msi_loop_init(&client->loop, o->base, msi_log_make(o->log, o->log_ctx, o->log_level), error);

@@ -408,6 +408,7 @@ static msgsrv_status fill(msgsrv_client *client, msi_client_entry *entry, const 
         status = msi_metadata_add(&entry->call.metadata, &options->metadata[i], client->options.max_metadata, error);
     if (status)
         return status;
+    entry->call.compresses = options->compress;
     entry->call.deadline = deadline_of(client, entry, options);
     entry->wait_for_ready = options->wait_for_ready || client->options.wait_for_ready;
     if (!options->parent)

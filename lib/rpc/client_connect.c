@@ -10,6 +10,7 @@
 #include "base/container.h"
 #include "base/error.h"
 #include "base/limits.h"
+#include "protocol/grpc_client.h"
 #include "protocol/native_client.h"
 #include "rpc/client_internal.h"
 
@@ -332,7 +333,7 @@ void msi_client_submit(msgsrv_client *client, msi_client_entry *entry)
 
 bool msi_client_connect_init(msgsrv_client *client)
 {
-    client->protocol = &msi_native_client;
+    client->protocol = client->url.grpc ? &msi_grpc_client : &msi_native_client;
     client->backoff_ms = client->options.backoff_min_ms;
     client->random = msi_now() ^ (uint64_t)(uintptr_t)client ^ 0x9e3779b97f4a7c15ull;
     client->dialer = msi_dialer_new(&client->loop, &client->url, client->options.connect_timeout_ms, on_dialed, client);

@@ -80,6 +80,7 @@ struct msgsrv_client {
     msi_client_kind kind;
     msi_url url;
     char url_text[MSI_CLIENT_URL_MAX];
+    char authority[MSI_AUTHORITY_MAX];
     msi_conn_limits limits;
     msi_client_limits client_limits;
     msi_loop loop;

@@ -11,7 +11,7 @@ from programs import CLIENT, NOT_UTF8, VERSION, TestCase, broken_pipe, client, p
 
 USAGE = 64
 IO = 74
-FORMS = "tcp://host:port, tcp://[IPv6]:port, unix:///path or unix:@name"
+FORMS = "tcp://host:port, tcp://[IPv6]:port, unix:///path, unix:@name, grpc://host:port or grpc+unix:///path"
 
 
 class Calls(TestCase):

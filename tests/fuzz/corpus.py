@@ -336,6 +336,41 @@ H2 = {
 }
 
 
+def literals(*pairs):
+    """A header block without compression."""
+    return b"".join(b"\0" + bytes([len(name)]) + name.encode() + bytes([len(value)]) + value.encode() for name, value in pairs)
+
+
+GRPC_HEAD = b"\x88" + literals(("content-type", "application/grpc"))
+GRPC_GZIP = bytes.fromhex("1f8b08000000000002ff4b04008316dce801000000")
+
+
+def grpc_message(body, flag=0):
+    return bytes([flag]) + len(body).to_bytes(4, "big") + body
+
+
+def grpc_end(code, *more):
+    return literals(("grpc-status", code), *more)
+
+
+# What a server answers to calls on streams 1 (unary), 3 (it sends a stream) and 5 (both send).
+GRPC_ANSWERS = {
+    "unary": h2(1, 4, 1, GRPC_HEAD) + h2(0, 0, 1, grpc_message(b"a")) + h2(1, 5, 1, grpc_end("0")),
+    "all": b"".join(h2(1, 4, n, GRPC_HEAD) + h2(0, 0, n, grpc_message(b"a")) for n in (1, 3, 5)) +
+           b"".join(h2(1, 5, n, grpc_end("0", ("x", "y"), ("y-bin", "AAE"))) for n in (5, 3, 1)),
+    "trailers_only": h2(1, 5, 1, GRPC_HEAD + grpc_end("5", ("grpc-message", "%41%zz"))),
+    "http": h2(1, 4, 1, b"\x8d") + h2(1, 5, 3, literals((":status", "503"))) + h2(1, 5, 5, b"\x88" + literals(("content-type", "text/html"))),
+    "informational": h2(1, 4, 1, literals((":status", "103"))) + h2(1, 4, 1, GRPC_HEAD) + h2(1, 5, 1, grpc_end("0")),
+    "resets": h2(3, 0, 1, b"\0\0\0\x07") + h2(3, 0, 3, b"\0\0\0\x08") + h2(3, 0, 5, b"\0\0\0\x0b"),
+    "goaway": h2(7, 0, 0, b"\x7f\xff\xff\xff\0\0\0\0") + h2(7, 0, 0, b"\0\0\0\x01\0\0\0\x0btoo_many_pings"),
+    "gzip": h2(1, 4, 3, GRPC_HEAD + literals(("grpc-encoding", "gzip"))) + h2(0, 0, 3, grpc_message(GRPC_GZIP, 1) * 3) + h2(1, 5, 3, grpc_end("0")),
+    "long": h2(1, 4, 3, GRPC_HEAD) + h2(0, 0, 3, grpc_message(b"a" * 4096)) + h2(0, 0, 3, b"\0\0\1\0\0"),
+    "pings": h2(6, 0, 0, b"12345678") * 3 + h2(6, 1, 0, b"12345678") + h2(4, 1, 0) + h2(8, 0, 5, b"\0\0\0\1"),
+    "settings": h2(4, 0, 0, bytes.fromhex("000400000000000300000000")) + h2(4, 0, 0, bytes.fromhex("00047fffffff")),
+    "http1": b"HTTP/1.1 400 Bad Request\r\n\r\n",
+}
+
+
 def seeds():
     """Every file's path below corpus/, and its bytes."""
     for name, stream in STREAMS.items():
@@ -356,6 +391,11 @@ def seeds():
     for name in ("chunked", "held", "pages", "metadata"):
         yield f"http1/{name}_byte_by_byte", b"\1" + HTTP[name]
         yield f"http1/{name}_closed", b"\x0b" + HTTP[name]
+    for name, answer in GRPC_ANSWERS.items():
+        yield f"grpc_client/{name}", b"\x08" + answer
+    for name in ("all", "gzip"):
+        yield f"grpc_client/{name}_in_sevens", b"\x0b" + GRPC_ANSWERS[name]
+    yield "grpc_client/no_settings", b"\0" + GRPC_ANSWERS["unary"]
     for name, (kind, body) in JSON.items():
         yield f"json/{name}", bytes([kind]) + (body.encode() if isinstance(body, str) else body)
 

@@ -215,6 +215,12 @@ msgsrv_client *api_client_of(const char *url, const msgsrv_client_options *optio
 {
     msgsrv_client *client = NULL;
     msgsrv_error error;
+    char other[320];
+    if (getenv("MSGSRV_TEST_GRPC")) { /* the same test with another protocol between the same ends */
+        bool tcp = strncmp(url, "tcp:", 4) == 0;
+        snprintf(other, sizeof other, "%s%s", tcp ? "grpc:" : "grpc+", tcp ? url + 4 : url);
+        url = other;
+    }
     api_ok(msgsrv_client_new(url, options, &client, &error), &error);
     return client;
 }

@@ -52,6 +52,31 @@ START_TEST(unix_addresses)
 }
 END_TEST
 
+START_TEST(addresses_of_grpc)
+{
+    char authority[MSI_AUTHORITY_MAX];
+    msi_url url = parsed("grpc://[::1]:50051");
+    ck_assert(url.grpc);
+    ck_assert_int_eq(url.kind, MSI_URL_TCP);
+    msi_url_authority(&url, authority);
+    ck_assert_str_eq(authority, "[::1]:50051");
+    url = parsed("grpc://host:80");
+    msi_url_authority(&url, authority);
+    ck_assert_str_eq(authority, "host:80");
+    url = parsed("grpc+unix:///run/app.sock");
+    ck_assert(url.grpc);
+    ck_assert_str_eq(url.path, "/run/app.sock");
+    msi_url_authority(&url, authority);
+    ck_assert_str_eq(authority, "localhost");
+    url = parsed("grpc+unix:@name");
+    ck_assert(url.grpc && url.abstract);
+    ck_assert(!parsed("tcp://host:80").grpc);
+    static const char *const bad[] = {"grpc:", "grpc://host", "grpc+tcp://host:1", "grpc+grpc://host:1", "grpcunix:@a", "grpc+", "grpcs://host:1"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        ck_assert_int_eq(msi_url_parse(bad[i], &url, NULL), MSGSRV_INVALID_ARGUMENT);
+}
+END_TEST
+
 START_TEST(what_is_no_address_is_refused_with_what_was_expected)
 {
     static const char *const bad[] = {"",
@@ -123,5 +148,5 @@ START_TEST(names_and_paths_have_their_longest)
 }
 END_TEST
 
-TS_MAIN("url", tcp_addresses, unix_addresses, what_is_no_address_is_refused_with_what_was_expected,
+TS_MAIN("url", tcp_addresses, unix_addresses, addresses_of_grpc, what_is_no_address_is_refused_with_what_was_expected,
         names_and_paths_have_their_longest)
