@@ -217,9 +217,8 @@ msgsrv_status msi_listen(const char *url, const msi_listen_options *options, msi
     msi_url parsed;
     msgsrv_status status = msi_url_parse(url, &parsed, error);
     if (status == MSGSRV_OK && parsed.grpc)
-        status = msi_error(error, MSGSRV_INVALID_ARGUMENT,
-                           "\"%.80s\": listen on %s instead, which speaks gRPC too", url,
-                           parsed.kind == MSI_URL_TCP ? "tcp://" : "unix:");
+        status = msi_error(error, MSGSRV_INVALID_ARGUMENT, "\"%.80s\": listen on %s instead, which speaks gRPC too",
+                           url, parsed.kind == MSI_URL_TCP ? "tcp://" : "unix:");
     if (status)
         return status;
     return parsed.kind == MSI_URL_TCP ? listen_tcp(url, &parsed, options, list, error)

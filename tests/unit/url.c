@@ -71,7 +71,8 @@ START_TEST(addresses_of_grpc)
     url = parsed("grpc+unix:@name");
     ck_assert(url.grpc && url.abstract);
     ck_assert(!parsed("tcp://host:80").grpc);
-    static const char *const bad[] = {"grpc:", "grpc://host", "grpc+tcp://host:1", "grpc+grpc://host:1", "grpcunix:@a", "grpc+", "grpcs://host:1"};
+    static const char *const bad[] = {"grpc:",       "grpc://host", "grpc+tcp://host:1", "grpc+grpc://host:1",
+                                      "grpcunix:@a", "grpc+",       "grpcs://host:1"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         ck_assert_int_eq(msi_url_parse(bad[i], &url, NULL), MSGSRV_INVALID_ARGUMENT);
 }
