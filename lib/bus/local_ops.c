@@ -96,7 +96,9 @@ static void on_answer(void *ctx, msgsrv_status status, const char *text, msi_vie
     if (status != MSGSRV_OK) {
         set_text(&asked->error, status, text ? text : "");
     } else {
-        asked->type = strndup((const char *)type.data, type.size);
+        asked->type = calloc(1, type.size + 1);
+        if (asked->type)
+            memcpy(asked->type, type.data, type.size);
         asked->payload = malloc(payload.size + 1);
         if (asked->payload && payload.size)
             memcpy(asked->payload, payload.data, payload.size);
