@@ -1,20 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/random.h>
 #include <time.h>
 
 #include "bus/core_internal.h"
-
-uint64_t msi_core_random(void)
-{
-    uint64_t value = 0;
-    while (getrandom(&value, sizeof value, 0) != (ssize_t)sizeof value && errno == EINTR)
-        continue;
-    return value ? value : 1;
-}
 
 uint64_t msi_core_wall_us(void)
 {
@@ -131,11 +121,11 @@ static bool set_up(msi_core *core, const msi_core_limits *limits)
     TAILQ_INIT(&core->sinks);
     TAILQ_INIT(&core->all_queues);
     STAILQ_INIT(&core->failed);
-    core->epoch = msi_core_random();
+    core->epoch = msi_random();
     core->generation = 1;
-    msi_names_init(&core->topics, msi_core_random());
-    msi_names_init(&core->groups, msi_core_random());
-    msi_names_init(&core->queues, msi_core_random());
+    msi_names_init(&core->topics, msi_random());
+    msi_names_init(&core->groups, msi_random());
+    msi_names_init(&core->queues, msi_random());
     core->types = msi_types_new(limits->max_types);
     core->matcher = msi_matcher_new(limits->max_match_nodes);
     return core->types && core->matcher;

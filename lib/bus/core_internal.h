@@ -23,6 +23,7 @@
 #include "base/container.h"
 #include "base/error.h"
 #include "base/idmap.h"
+#include "base/random.h"
 #include "bus/bus.h"
 #include "bus/match.h"
 #include "bus/names.h"
@@ -302,7 +303,6 @@ struct msi_core {
 
 /* A line for the log, written after unlocking; beyond LOG_LINES of one lock they are dropped. */
 void msi_core_log(msi_core *core, const char *format, ...) MSGSRV_PRINTF(2, 3);
-uint64_t msi_core_random(void); /* never 0 */
 
 /* topic.c */
 topic *msi_topic_find(msi_core *core, msi_view name);

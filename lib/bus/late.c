@@ -49,7 +49,7 @@ static const msi_seen *seen_of(const lateness *of, msi_view name)
 static bool index_seen(lateness *of)
 {
     size_t count = of->spec->seen_count;
-    msi_names_init(&of->seen, msi_core_random());
+    msi_names_init(&of->seen, msi_random());
     if (!same_bus(of) || !count)
         return true;
     of->nodes = calloc(count, sizeof *of->nodes);

@@ -11,10 +11,9 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
-#include "base/clock.h"
 #include "base/error.h"
+#include "base/random.h"
 
 #define FIRST_SLOTS 64u
 #define FIRST_HEAP 2u
@@ -298,8 +297,7 @@ msi_matcher *msi_matcher_new(uint32_t max_nodes)
         return NULL;
     }
     matcher->root->visits = 1;
-    if (getrandom(&matcher->secret, sizeof matcher->secret, GRND_NONBLOCK) != (ssize_t)sizeof matcher->secret)
-        matcher->secret = mix(msi_now() ^ (uint64_t)(uintptr_t)matcher);
+    matcher->secret = msi_random();
     return matcher;
 }
 

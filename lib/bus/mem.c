@@ -150,11 +150,6 @@ static uint64_t retained_bytes(const msi_engine *engine)
 
 /* ---- logs ---- */
 
-static msi_view view_of(const char *text)
-{
-    return (msi_view){(const uint8_t *)text, strlen(text)};
-}
-
 static msi_engine_log *new_log(msi_engine *engine, const char *topic)
 {
     size_t size = strlen(topic);
@@ -162,7 +157,7 @@ static msi_engine_log *new_log(msi_engine *engine, const char *topic)
     if (!log)
         return NULL;
     memcpy(log->topic, topic, size + 1);
-    log->node.name = view_of(log->topic);
+    log->node.name = msi_view_of(log->topic);
     log->epoch = msi_random();
     if (!msi_names_add(&engine->logs, &log->node)) {
         free(log);
@@ -174,7 +169,7 @@ static msi_engine_log *new_log(msi_engine *engine, const char *topic)
 static msgsrv_status log_open(msi_engine *engine, const char *topic, msi_engine_log **log, uint64_t *epoch,
                               uint64_t *last_sequence, msgsrv_error *error)
 {
-    msi_name_node *node = msi_names_find(&engine->logs, view_of(topic));
+    msi_name_node *node = msi_names_find(&engine->logs, msi_view_of(topic));
     *log = node ? MSI_CONTAINER(node, msi_engine_log, node) : new_log(engine, topic);
     if (!*log)
         return msi_error_memory(error);

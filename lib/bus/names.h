@@ -7,7 +7,6 @@
 #define MSI_BUS_NAMES_H
 
 #include <stdbool.h>
-#include <string.h>
 
 #include "wire/varint.h"
 
@@ -31,16 +30,5 @@ msi_name_node *msi_names_find(const msi_names *names, msi_view name);
 /* Adds a node whose name is set and not there. false without memory. */
 bool msi_names_add(msi_names *names, msi_name_node *node);
 void msi_names_remove(msi_names *names, msi_name_node *node);
-
-static inline bool msi_view_equal(msi_view a, msi_view b)
-{
-    return a.size == b.size && (a.size == 0 || __builtin_memcmp(a.data, b.data, a.size) == 0);
-}
-
-/* A view of a text; NULL is empty. */
-static inline msi_view msi_view_of(const char *text)
-{
-    return (msi_view){(const uint8_t *)text, text ? strlen(text) : 0};
-}
 
 #endif

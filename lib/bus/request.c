@@ -85,7 +85,7 @@ msgsrv_status msi_core_request_locked(msi_publisher *publisher, const msi_public
         return msi_error_memory(error);
     made->answer = answer;
     made->ctx = ctx;
-    made->node.id = msi_core_random(); /* not to be guessed by others who might answer */
+    made->node.id = msi_random(); /* not to be guessed by others who might answer */
     *request = made->node.id;
     msgsrv_status status = send(publisher, publication, made, error);
     if (status != MSGSRV_OK)

@@ -111,7 +111,7 @@ topic *msi_topic_get(msi_core *core, msi_view name, msgsrv_error *error)
         return NULL;
     }
     on = calloc(1, sizeof *on);
-    msi_topic_name *named = on ? msi_topic_name_new(&core->pool, name, (msi_view){0}, msi_core_random()) : NULL;
+    msi_topic_name *named = on ? msi_topic_name_new(&core->pool, name, (msi_view){0}, msi_random()) : NULL;
     if (named) {
         on->node.name = (msi_view){(const uint8_t *)named->topic, named->topic_size};
         if (msi_names_add(&core->topics, &on->node)) {

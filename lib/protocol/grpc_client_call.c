@@ -28,11 +28,6 @@ static msi_grpc_request *request_of(msi_h2_stream *stream)
     return MSI_CONTAINER(stream, msi_grpc_request, h2);
 }
 
-static msi_view view_of(const char *text)
-{
-    return (msi_view){(const uint8_t *)text, strlen(text)};
-}
-
 bool msi_grpc_repeatable(const msi_client_call *call)
 {
     return !call->stream || call->stream->sent == 0;
@@ -40,7 +35,7 @@ bool msi_grpc_repeatable(const msi_client_call *call)
 
 void msi_grpc_unavailable(msi_client_session *session, msi_client_call *call, const char *reason)
 {
-    session->events->ended(session->client, call, MSGSRV_UNAVAILABLE, false, view_of(reason), (msi_view){0});
+    session->events->ended(session->client, call, MSGSRV_UNAVAILABLE, false, msi_view_of(reason), (msi_view){0});
 }
 
 void msi_grpc_request_free(msi_client_session *session, msi_grpc_request *request)
@@ -83,7 +78,7 @@ static void fail(msi_client_session *session, msi_grpc_request *request, msgsrv_
     msi_client_call *call = request->call;
     (void)msi_grpc_let_go(session, call);
     msi_h2_reset(&session->h2, &request->h2, NGHTTP2_CANCEL);
-    session->events->ended(session->client, call, code, false, view_of(text), (msi_view){0});
+    session->events->ended(session->client, call, code, false, msi_view_of(text), (msi_view){0});
 }
 
 /* The server has said how the call ended. What of the request is not sent yet, nobody waits for, nor for what the server may still send. */
@@ -96,7 +91,7 @@ static void complete(msi_client_session *session, msi_grpc_request *request, msg
     (void)msi_grpc_let_go(session, call);
     if (!request->h2.out_ended || !last)
         msi_h2_reset(&session->h2, &request->h2, last ? NGHTTP2_NO_ERROR : NGHTTP2_CANCEL);
-    session->events->ended(session->client, call, code, code != MSGSRV_OK, view_of(text),
+    session->events->ended(session->client, call, code, code != MSGSRV_OK, msi_view_of(text),
                            (msi_view){response.data, response.len});
     msi_buf_release(&response);
 }
@@ -240,7 +235,8 @@ void msi_grpc_submit_queue(msi_client_session *session)
         call->session = NULL;
         opened result = open_stream(session, call);
         if (result == NO_MEMORY)
-            session->events->ended(session->client, call, MSGSRV_RESOURCE_EXHAUSTED, false, view_of(text), (msi_view){0});
+            session->events->ended(session->client, call, MSGSRV_RESOURCE_EXHAUSTED, false, msi_view_of(text),
+                                   (msi_view){0});
         if (result != NO_IDS)
             continue;
         enqueue(session, call);
@@ -592,7 +588,7 @@ static void end_reset(msi_client_session *session, msi_client_call *call, uint32
         status = MSGSRV_DEADLINE_EXCEEDED;
         snprintf(text, sizeof text, "the deadline has passed");
     }
-    session->events->ended(session->client, call, status, by_peer, view_of(text), (msi_view){0});
+    session->events->ended(session->client, call, status, by_peer, msi_view_of(text), (msi_view){0});
 }
 
 /* A refused stream was not looked at, and may go out again: RFC 9113, section 8.7. */

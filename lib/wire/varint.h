@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* Wire types of protobuf's encoding. */
 enum {
@@ -22,6 +23,17 @@ typedef struct msi_view {
     const uint8_t *data;
     size_t size;
 } msi_view;
+
+/* A view of a text; NULL is empty. */
+static inline msi_view msi_view_of(const char *text)
+{
+    return (msi_view){(const uint8_t *)text, text ? strlen(text) : 0};
+}
+
+static inline bool msi_view_equal(msi_view a, msi_view b)
+{
+    return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
+}
 
 /* One field as a cursor finds it. */
 typedef struct msi_wire_field {
